@@ -1,0 +1,3 @@
+//! One answer, whoever asks for it and however often.
+
+pub mod usage;
