@@ -1,7 +1,2 @@
 //! pareto: a reverse-proxy caching sidecar for LLM and embedding APIs.
 
-pub mod config;
-pub mod json;
-pub mod request;
-pub mod response;
-pub mod sse;

@@ -1,3 +1,0 @@
-//! One answer, whoever asks for it and however often.
-
-pub mod usage;
