@@ -1,2 +1,3 @@
 //! pareto: a reverse-proxy caching sidecar for LLM and embedding APIs.
 
+pub mod config;

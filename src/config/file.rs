@@ -1,0 +1,407 @@
+//! The configuration file as written: its settings, their meaning and their defaults.
+//!
+//! The JSON Schema is made from these structures and their comments, and `conf/pareto.yaml` is
+//! tested against them.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+use http::HeaderName;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+
+use super::choice::{Abandoned, Dialect, Http2, LogFormat, LogLevel, Share};
+use super::named::Named;
+use super::quantity::{Period, Size, UsdPerMillion};
+use super::scalar::{Address, Count, Threads, Toggle};
+use super::secret::Secret;
+use super::switch::Switch;
+use super::tenant::TenantSource;
+
+const fn loopback(port: u16) -> Address {
+    Address(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))
+}
+
+const fn milliseconds(number: u64) -> Period {
+    Period(std::time::Duration::from_millis(number))
+}
+
+const fn seconds(number: u64) -> Period {
+    milliseconds(number * 1000)
+}
+
+const fn minutes(number: u64) -> Period {
+    seconds(number * 60)
+}
+
+const fn mebibytes(number: u64) -> Size {
+    Size(number << 20)
+}
+
+/// Says in the schema that a setting has no default. Whether it is there is checked later, so that
+/// its lack is one problem among others.
+fn require(schema: &mut Schema, setting: &str) {
+    schema.insert("required".to_owned(), vec![setting].into());
+    if let Some(properties) = schema.get_mut("properties")
+        && let Some(property) = properties.get_mut(setting).and_then(|property| property.as_object_mut())
+    {
+        property.remove("default");
+    }
+}
+
+/// The configuration of pareto. Every setting may be left out; it then has the default given here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "pareto configuration")]
+pub struct File {
+    /// Where clients connect: the app's base URL becomes http://127.0.0.1:8080/v1. Change needs a restart.
+    pub listen: Address,
+    /// The operators' listener: metrics, health, purge, reload.
+    pub admin: Admin,
+    /// Worker threads; auto is one for each core. Change needs a restart.
+    pub threads: Threads,
+    /// Largest body of a request that pareto understands (chat, embeddings, …); a larger one is
+    /// refused with 413. Other requests pass through at any size.
+    pub max_body: Size,
+    /// Towards the app.
+    pub client: Client,
+    /// Where stored answers live. Change needs a restart.
+    pub storage: Storage,
+    /// The upstream accounts by a name of your choice; the first is the default.
+    pub providers: Named<Provider>,
+    /// Who is a tenant.
+    pub tenants: Tenants,
+    /// Answering repeated requests from stored answers.
+    pub cache: Cache,
+    /// Sharing one upstream call among identical requests that arrive while it is under way.
+    pub coalesce: Coalesce,
+    /// Switches features on, off, to observation, or on for a share of tenants.
+    pub features: Features,
+    /// Prices by model, in USD per million tokens; they replace or extend the built-in table.
+    pub prices: Named<Price>,
+    /// What happens on SIGTERM.
+    pub shutdown: Shutdown,
+    /// What is logged.
+    pub log: Log,
+    /// Bounds of metric labels.
+    pub metrics: Metrics,
+}
+
+impl Default for File {
+    fn default() -> Self {
+        Self {
+            listen: loopback(8080),
+            admin: Admin::default(),
+            threads: Threads::Auto,
+            max_body: mebibytes(32),
+            client: Client::default(),
+            storage: Storage::default(),
+            providers: Named(vec![(
+                "openai".to_owned(),
+                Provider { url: "https://api.openai.com/v1".to_owned(), ..Provider::default() },
+            )]),
+            tenants: Tenants::default(),
+            cache: Cache::default(),
+            coalesce: Coalesce::default(),
+            features: Features::default(),
+            prices: Named::default(),
+            shutdown: Shutdown::default(),
+            log: Log::default(),
+            metrics: Metrics::default(),
+        }
+    }
+}
+
+/// The operators' listener.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Its address. Change needs a restart.
+    pub listen: Address,
+    /// The bearer token it asks for; required unless `listen` is a loopback address.
+    pub token: Option<Secret>,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: loopback(9090), token: None }
+    }
+}
+
+/// Towards the app.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Client {
+    /// Time limits of an app's connection.
+    pub timeouts: ClientTimeouts,
+}
+
+/// Time limits of an app's connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientTimeouts {
+    /// For a request line and its headers to arrive, on top of `idle`.
+    pub header: Period,
+    /// For the whole body to arrive of a request that is read before it is served.
+    pub body: Period,
+    /// How long a kept-alive connection may wait for its next request.
+    pub idle: Period,
+    /// How long one write may wait for an app that does not read.
+    pub write: Period,
+}
+
+impl Default for ClientTimeouts {
+    fn default() -> Self {
+        Self { header: seconds(30), body: minutes(10), idle: seconds(75), write: seconds(60) }
+    }
+}
+
+/// Where stored answers live. Change needs a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// Memory for stored answers; the least useful ones make room for new ones.
+    pub memory: Size,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { memory: mebibytes(256) }
+    }
+}
+
+/// One upstream account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(transform = |schema: &mut Schema| require(schema, "url"))]
+pub struct Provider {
+    /// Its base URL, as its own SDK takes it: https://api.openai.com/v1.
+    pub url: String,
+    /// The API it speaks.
+    pub dialect: Dialect,
+    /// Keys to call it with. None: the app's own key passes through.
+    pub keys: Vec<Secret>,
+    /// Whether it is called with HTTP/2.
+    pub http2: Http2,
+    /// Time limits of one call.
+    pub timeouts: ProviderTimeouts,
+}
+
+impl Default for Provider {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            dialect: Dialect::Openai,
+            keys: Vec::new(),
+            http2: Http2::Auto,
+            timeouts: ProviderTimeouts::default(),
+        }
+    }
+}
+
+/// Time limits of one upstream call.
+///
+/// They are there for calls that hang, and must not cut an honest slow answer. The SDKs of OpenAI
+/// and Anthropic give up connecting after 5 s and wait 10 minutes for an answer to begin; a
+/// reasoning model may think that long. A stream may go on for longer than that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProviderTimeouts {
+    /// For the connection, TLS included.
+    pub connect: Period,
+    /// From the request's last byte to the answer's first.
+    pub first_byte: Period,
+    /// Between two parts of the answer.
+    pub idle: Period,
+    /// For the call as a whole.
+    pub total: Period,
+}
+
+impl Default for ProviderTimeouts {
+    fn default() -> Self {
+        Self { connect: seconds(5), first_byte: minutes(10), idle: minutes(5), total: minutes(60) }
+    }
+}
+
+/// Who is a tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tenants {
+    /// Where a tenant's name is looked for, in order; the first that is present counts. Each is
+    /// `header:NAME` (the value of that header) or `credential` (the key the app calls with).
+    pub identify: Vec<TenantSource>,
+}
+
+impl Default for Tenants {
+    fn default() -> Self {
+        let header = HeaderName::from_static("x-tenant-id");
+        Self { identify: vec![TenantSource::Header(header), TenantSource::Credential] }
+    }
+}
+
+/// Answering repeated requests from stored answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// Who may get each other's answers.
+    pub share: Share,
+    /// Answers to the very same request.
+    pub exact: Exact,
+    /// Results of vector-store searches.
+    pub search: Search,
+    /// Answers that are past their time.
+    pub stale: Stale,
+    /// Largest answer that is stored.
+    pub max_entry: Size,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            share: Share::Credential,
+            exact: Exact::default(),
+            search: Search::default(),
+            stale: Stale::default(),
+            max_entry: mebibytes(8),
+        }
+    }
+}
+
+/// Answers to the very same request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Exact {
+    /// How long an answer is fresh.
+    pub ttl: Period,
+}
+
+impl Default for Exact {
+    fn default() -> Self {
+        Self { ttl: minutes(60) }
+    }
+}
+
+/// Results of vector-store searches. They read data that changes, so they age faster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Search {
+    /// How long a result is fresh; 0s: never stored.
+    pub ttl: Period,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self { ttl: seconds(60) }
+    }
+}
+
+/// Answers that are past their time (RFC 5861).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stale {
+    /// For how long past its time an answer is still given while a fresh one is fetched; 0s: not at all.
+    pub while_revalidate: Period,
+    /// For how long past its time an answer is still given when the provider fails; 0s: not at all.
+    pub if_error: Period,
+}
+
+impl Default for Stale {
+    fn default() -> Self {
+        // Off unless asked for: an old answer that looks like a new one must be somebody's choice.
+        Self { while_revalidate: seconds(0), if_error: seconds(0) }
+    }
+}
+
+/// Sharing one upstream call among identical requests that arrive while it is under way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Coalesce {
+    /// What happens to a call once every app that waited for it has hung up.
+    pub abandoned: Abandoned,
+    /// How many requests may wait for one call; the next makes its own.
+    pub max_waiters: Count,
+}
+
+impl Default for Coalesce {
+    fn default() -> Self {
+        Self { abandoned: Abandoned::Stop, max_waiters: Count(10_000) }
+    }
+}
+
+/// Switches features: on, off, observe (decide and count, but do not act), or N% of tenants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Features {
+    /// Answering from stored answers.
+    pub cache: Switch,
+    /// Sharing calls under way.
+    pub coalesce: Switch,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self { cache: Switch::On, coalesce: Switch::On }
+    }
+}
+
+/// What a model costs, in USD per million tokens, in every service tier.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(transform = |schema: &mut Schema| require(schema, "input"))]
+pub struct Price {
+    /// Input tokens.
+    pub input: Option<UsdPerMillion>,
+    /// Input tokens that the provider had in its prompt cache; as input unless set.
+    pub cached_input: Option<UsdPerMillion>,
+    /// Input tokens that the provider put into its prompt cache; as input unless set.
+    pub cache_write: Option<UsdPerMillion>,
+    /// Output tokens; 0 unless set, as for embeddings.
+    pub output: Option<UsdPerMillion>,
+}
+
+/// What happens on SIGTERM.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long requests under way may take to finish; then they are cut.
+    pub grace: Period,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace: seconds(30) }
+    }
+}
+
+/// What is logged. Never prompts, answers or keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// How a line is written.
+    pub format: LogFormat,
+    /// The least severe lines that are written.
+    pub level: LogLevel,
+    /// Whether every exchange gets a line.
+    pub exchanges: Toggle,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: LogLevel::Info, exchanges: Toggle(true) }
+    }
+}
+
+/// Bounds of metric labels; what is beyond is counted as `other`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metrics {
+    /// Tenants that get a label of their own.
+    pub max_tenants: Count,
+    /// Models that get a label of their own.
+    pub max_models: Count,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { max_tenants: Count(1000), max_models: Count(200) }
+    }
+}
