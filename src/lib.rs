@@ -1,3 +1,4 @@
 //! pareto: a reverse-proxy caching sidecar for LLM and embedding APIs.
 
 pub mod config;
+pub mod io;

@@ -1,0 +1,22 @@
+//! All that is neither configuration nor request: time, the network. Passed in, so that a test
+//! can hold the clock and script the provider.
+
+pub mod clock;
+pub mod connections;
+pub mod pingora;
+pub mod resolver;
+pub mod upstream;
+
+use std::sync::Arc;
+
+use clock::Clock;
+use upstream::Upstream;
+
+/// The outside world as the rest of the program sees it.
+#[derive(Clone)]
+pub struct Io {
+    /// Tells the time.
+    pub clock: Clock,
+    /// Reaches the providers.
+    pub upstream: Arc<dyn Upstream>,
+}
