@@ -2,4 +2,5 @@
 
 pub mod config;
 pub mod io;
+pub mod json;
 pub mod sse;
