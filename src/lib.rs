@@ -4,4 +4,5 @@ pub mod config;
 pub mod error;
 pub mod io;
 pub mod json;
+pub mod request;
 pub mod sse;
