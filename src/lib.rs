@@ -5,4 +5,5 @@ pub mod error;
 pub mod io;
 pub mod json;
 pub mod request;
+pub mod response;
 pub mod sse;

@@ -1,0 +1,86 @@
+//! One answer, whoever asks for it and however often.
+
+pub mod cost;
+pub mod headers;
+pub mod price;
+pub mod recording;
+pub mod shape;
+pub mod usage;
+pub mod view;
+
+use bytes::Bytes;
+
+use crate::error::ApiError;
+use recording::{Completed, Ending, Frame, Playback, Read};
+use view::View;
+
+/// The body of a response.
+pub enum Body {
+    /// All of it, known now.
+    Whole(Bytes),
+    /// It comes as it is recorded.
+    Live(LiveBody),
+}
+
+/// A recording being played to one reader.
+pub struct LiveBody {
+    playback: Playback,
+    view: View,
+    /// Bytes already taken from the recording, to be sent first.
+    ahead: Option<Bytes>,
+    frames: Vec<Frame>,
+    ended: bool,
+}
+
+/// What a live body gives next.
+pub enum Next {
+    /// Some bytes to send.
+    Bytes(Bytes),
+    /// The proper end, and what is known of the answer by then.
+    End(Option<Completed>),
+    /// The answer broke off; these bytes say so in the reader's own dialect, and then the
+    /// connection is cut rather than ended.
+    Broken(Bytes, ApiError),
+}
+
+impl LiveBody {
+    /// Plays `playback` in the form `view` asks for, after the frames already taken from it.
+    pub fn new(playback: Playback, view: View, mut taken: Vec<Frame>) -> Self {
+        let ahead = Some(view.render(&mut taken)).filter(|bytes| !bytes.is_empty());
+        Self { playback, view, ahead, frames: taken, ended: false }
+    }
+
+    /// Waits for something to send.
+    pub async fn next(&mut self) -> Next {
+        if let Some(ahead) = self.ahead.take() {
+            return Next::Bytes(ahead);
+        }
+        while !self.ended {
+            match self.playback.read(&mut self.frames).await {
+                Read::Frames => {
+                    let bytes = self.view.render(&mut self.frames);
+                    if !bytes.is_empty() {
+                        return Next::Bytes(bytes);
+                    }
+                }
+                Read::End(ending) => {
+                    self.ended = true;
+                    match ending {
+                        Ending::Complete(done) => return Next::End(Some(done)),
+                        Ending::Failed(error) => return Next::Broken(self.last_words(&error), error),
+                        Ending::Told(error) => return Next::Broken(Bytes::new(), error),
+                    }
+                }
+            }
+        }
+        Next::End(None)
+    }
+
+    fn last_words(&self, error: &ApiError) -> Bytes {
+        if !self.view.stream {
+            return Bytes::new();
+        }
+        let event = shape::error_event(self.view.shape, &error.message, error.kind, error.code);
+        event.bytes().clone()
+    }
+}
