@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod error;
+pub mod exchange;
 pub mod io;
 pub mod json;
 pub mod request;

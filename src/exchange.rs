@@ -1,0 +1,225 @@
+//! The notes of one request, from its arrival until they are settled, exactly once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use crate::error::ApiError;
+use crate::io::upstream::UpstreamError;
+use crate::request::ApiRequest;
+use crate::request::endpoint::Endpoint;
+use crate::request::key::CacheKey;
+use crate::response::Body;
+use crate::response::price::Cost;
+use crate::response::usage::Usage;
+
+/// How a request was served: the `outcome` label of `pareto_requests_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// From the cache, fresh.
+    Hit,
+    /// From the cache, past its lifetime.
+    Stale,
+    /// By a call that another request had under way.
+    Collapsed,
+    /// By a call of its own.
+    Miss,
+    /// By a call of its own, past the cache: the client or the request's nature asked for it.
+    Bypass,
+    /// Not: pareto or the provider failed.
+    Error,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the variants: `ALL[o as usize] == o`.
+    pub const ALL: [Self; 6] =
+        [Self::Hit, Self::Stale, Self::Collapsed, Self::Miss, Self::Bypass, Self::Error];
+
+    /// The name used in metrics and logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Collapsed => "collapsed",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A feature that would have saved this call, had it not only been observing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// The cache held the answer.
+    Cache,
+    /// A flight was under way.
+    Coalesce,
+}
+
+/// What is noted as the status where the client left before there was one (nginx's convention).
+const LEFT: StatusCode = match StatusCode::from_u16(499) {
+    Ok(status) => status,
+    Err(_) => StatusCode::REQUEST_TIMEOUT,
+};
+
+/// What is noted of one request to an understood endpoint.
+#[derive(Debug)]
+pub struct Exchange {
+    /// When its body had been read.
+    pub started: Instant,
+    /// Which call it is.
+    pub endpoint: Endpoint,
+    /// Who asked.
+    pub tenant: Box<str>,
+    /// The model asked for.
+    pub model: Option<Box<str>>,
+    /// The provider that answers, or answered when the answer was stored.
+    pub provider: Option<Arc<str>>,
+    /// The client wants events.
+    pub stream: bool,
+    /// The client's own count of earlier tries.
+    pub retries: u32,
+    /// How it was served.
+    pub outcome: Outcome,
+    /// The status sent.
+    pub status: StatusCode,
+    /// From `started` until there was something to send.
+    pub first_byte: Duration,
+    /// The part of it spent waiting for the provider.
+    pub upstream: Duration,
+    /// What the answer consumed, once or now.
+    pub usage: Option<Usage>,
+    /// What the answer cost to fetch; for a hit or a shared call, what was saved.
+    pub cost: Option<Cost>,
+    /// What a feature that only observes would have done.
+    pub observed: Option<Observed>,
+    /// What finds the answer.
+    pub key: Option<CacheKey>,
+    /// The client hung up, or was cut off, before the end.
+    pub cut: bool,
+}
+
+impl Exchange {
+    /// Opens the notes of a request.
+    pub fn open(request: &ApiRequest, now: Instant) -> Self {
+        Self {
+            started: now,
+            endpoint: request.endpoint,
+            tenant: request.identity.tenant.clone(),
+            model: request.model().map(Box::from),
+            provider: None,
+            stream: request.wants_stream(),
+            retries: request.retries,
+            outcome: Outcome::Miss,
+            status: LEFT,
+            first_byte: Duration::ZERO,
+            upstream: Duration::ZERO,
+            usage: None,
+            cost: None,
+            observed: None,
+            key: None,
+            cut: true,
+        }
+    }
+
+    /// What pareto itself added before there was something to send.
+    pub fn added(&self) -> Duration {
+        self.first_byte.saturating_sub(self.upstream)
+    }
+}
+
+/// What is noted of one upstream call, whoever shares it.
+#[derive(Debug)]
+pub struct Flown {
+    /// When it was sent.
+    pub started: Instant,
+    /// Who was asked.
+    pub provider: Arc<str>,
+    /// Which call it is.
+    pub endpoint: Endpoint,
+    /// Whose request made it.
+    pub tenant: Box<str>,
+    /// The model asked for.
+    pub model: Option<Box<str>>,
+    /// The model that answered.
+    pub answered: Option<Box<str>>,
+    /// The provider's status, where it gave one.
+    pub status: Option<StatusCode>,
+    /// How it ended: `ok`, `refused`, `broken`, `abandoned`, `error_in_answer` or a fault's name.
+    pub result: &'static str,
+    /// What it consumed.
+    pub usage: Option<Usage>,
+    /// What that costs.
+    pub cost: Option<Cost>,
+}
+
+impl Flown {
+    /// A call that is being sent.
+    pub fn new(
+        provider: Arc<str>,
+        endpoint: Endpoint,
+        tenant: Box<str>,
+        model: Option<Box<str>>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            started: now,
+            provider,
+            endpoint,
+            tenant,
+            model,
+            answered: None,
+            status: None,
+            result: "broken",
+            usage: None,
+            cost: None,
+        }
+    }
+
+    /// Notes a failure and says it to the client.
+    pub fn failed(&mut self, error: &UpstreamError) -> ApiError {
+        self.result = error.fault.name();
+        ApiError::upstream(&self.provider, error)
+    }
+}
+
+/// Whoever keeps the books.
+pub trait Settle: Send + Sync {
+    /// Takes the notes of a request that has ended.
+    fn settle(&self, exchange: &Exchange);
+}
+
+/// A response on its way to a client: its head, its body, and what is told of it at its end.
+pub struct ApiResponse {
+    /// The status.
+    pub status: StatusCode,
+    /// All headers but the framing ones.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+    /// The notes of this request, settled once the response ends or is dropped.
+    pub exchange: Settling,
+}
+
+/// Notes that settle themselves when the response ends, however it ends.
+pub struct Settling {
+    /// The notes.
+    pub exchange: Exchange,
+    books: Arc<dyn Settle>,
+}
+
+impl Settling {
+    /// Notes that `books` will get.
+    pub fn new(exchange: Exchange, books: Arc<dyn Settle>) -> Self {
+        Self { exchange, books }
+    }
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        self.books.settle(&self.exchange);
+    }
+}
