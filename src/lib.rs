@@ -7,4 +7,5 @@ pub mod io;
 pub mod json;
 pub mod request;
 pub mod response;
+pub mod route;
 pub mod sse;
