@@ -1,5 +1,6 @@
 //! pareto: a reverse-proxy caching sidecar for LLM and embedding APIs.
 
+pub mod cache;
 pub mod config;
 pub mod error;
 pub mod exchange;
