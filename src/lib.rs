@@ -1,6 +1,7 @@
 //! pareto: a reverse-proxy caching sidecar for LLM and embedding APIs.
 
 pub mod cache;
+pub mod coalesce;
 pub mod config;
 pub mod error;
 pub mod exchange;
