@@ -1,0 +1,267 @@
+//! Every metric: its name, help and labels in one table (Prometheus naming, base units).
+
+use prometheus::core::{AtomicF64, AtomicU64, Collector, GenericCounterVec};
+use prometheus::{
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+
+use crate::exchange::Outcome;
+use crate::request::endpoint::Endpoint;
+
+/// Seconds, from a memory hit to a long generation.
+const DURATIONS: [f64; 16] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0];
+/// Seconds that pareto itself adds.
+const OVERHEADS: [f64; 10] = [0.000_02, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.01, 0.1, 1.0];
+
+/// The metrics of this process.
+pub struct Metrics {
+    registry: Registry,
+    requests: Vec<[IntCounter; Outcome::ALL.len()]>,
+    durations: Vec<Histogram>,
+    first_bytes: Vec<Histogram>,
+    /// What pareto adds.
+    pub overhead: Histogram,
+    /// Calls to providers by status.
+    pub upstream_requests: IntCounterVec,
+    /// Their durations.
+    pub upstream_duration: HistogramVec,
+    /// How they ended.
+    pub attempts: IntCounterVec,
+    /// Tokens consumed.
+    pub tokens: IntCounterVec,
+    /// Money spent.
+    pub cost: CounterVec,
+    /// Money not spent.
+    pub saved_usd: CounterVec,
+    /// Calls not made.
+    pub saved_calls: IntCounterVec,
+    /// Tokens not consumed.
+    pub saved_tokens: IntCounterVec,
+    /// Calls that an observing feature would have saved.
+    pub observed_calls: IntCounterVec,
+    /// Requests that a client's SDK has sent before.
+    pub client_retries: IntCounter,
+    /// Requests under way.
+    pub active: IntGauge,
+    /// Requests and responses that passed through unread.
+    pub passed: IntCounterVec,
+    /// Reloads by result.
+    pub reloads: IntCounterVec,
+    /// The generation in force.
+    pub generation: IntGauge,
+    cache_entries: IntGauge,
+    cache_bytes: IntGaugeVec,
+    cache_evictions: IntCounter,
+    flight_waiters: IntGauge,
+    connections: IntGaugeVec,
+    connections_opened: IntCounter,
+    connections_reused: IntCounter,
+}
+
+/// What is read off its owner when metrics are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Readings {
+    /// Answers in memory.
+    pub cache_entries: u64,
+    /// Their bytes.
+    pub cache_bytes: u64,
+    /// Answers dropped for room since the start.
+    pub cache_evictions: u64,
+    /// Requests that wait for another's call.
+    pub flight_waiters: usize,
+    /// Calls under way by provider.
+    pub connections: Vec<(String, i64)>,
+    /// Connections made since the start.
+    pub connections_opened: u64,
+    /// Calls on a pooled connection since the start.
+    pub connections_reused: u64,
+}
+
+/// Makes and registers metrics; a name that clashes is a mistake in this file, found by its test.
+struct Maker(Registry);
+
+impl Maker {
+    fn add<M: Collector + Clone + 'static>(&self, made: prometheus::Result<M>) -> prometheus::Result<M> {
+        let metric = made?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<GenericCounterVec<AtomicU64>> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn amounts(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<GenericCounterVec<AtomicF64>> {
+        self.add(CounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        self.add(IntCounter::new(name, help))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.add(IntGauge::new(name, help))
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
+        self.add(HistogramVec::new(HistogramOpts::new(name, help).buckets(DURATIONS.to_vec()), labels))
+    }
+}
+
+impl Metrics {
+    /// The table.
+    ///
+    /// # Errors
+    /// Two metrics of one name.
+    pub fn new() -> prometheus::Result<Self> {
+        let make = Maker(Registry::new_custom(Some("pareto".to_owned()), None)?);
+        let requests = make.counters(
+            "requests_total",
+            "Requests to understood endpoints by how they were served.",
+            &["endpoint", "outcome"],
+        )?;
+        let durations = make.histograms(
+            "request_duration_seconds",
+            "From the end of a request's body to the end of its response.",
+            &["endpoint"],
+        )?;
+        let first_bytes = make.histograms(
+            "first_byte_seconds",
+            "From the end of a request's body to the first byte of its response.",
+            &["endpoint"],
+        )?;
+        let overhead =
+            HistogramOpts::new("overhead_seconds", "The part of first_byte_seconds that pareto adds.")
+                .buckets(OVERHEADS.to_vec());
+        let each = |histograms: &HistogramVec| {
+            Endpoint::ALL.iter().map(|endpoint| histograms.with_label_values(&[endpoint.name()])).collect()
+        };
+        Ok(Self {
+            requests: Endpoint::ALL
+                .iter()
+                .map(|endpoint| {
+                    Outcome::ALL.map(|outcome| requests.with_label_values(&[endpoint.name(), outcome.name()]))
+                })
+                .collect(),
+            durations: each(&durations),
+            first_bytes: each(&first_bytes),
+            overhead: make.add(Histogram::with_opts(overhead))?,
+            upstream_requests: make.counters(
+                "upstream_requests_total",
+                "Calls to providers by status; 0 where none came.",
+                &["provider", "status"],
+            )?,
+            upstream_duration: make.histograms(
+                "upstream_duration_seconds",
+                "From a call's sending to the end of its answer.",
+                &["provider"],
+            )?,
+            attempts: make.counters(
+                "attempts_total",
+                "Calls to providers by how they ended.",
+                &["provider", "result"],
+            )?,
+            tokens: make.counters(
+                "tokens_total",
+                "Tokens consumed at providers.",
+                &["provider", "model", "kind"],
+            )?,
+            cost: make.amounts(
+                "cost_usd_total",
+                "List price of all calls made, USD.",
+                &["provider", "model", "tenant"],
+            )?,
+            saved_usd: make.amounts(
+                "saved_usd_total",
+                "List price of the calls saved, USD.",
+                &["by", "tenant"],
+            )?,
+            saved_calls: make.counters(
+                "saved_calls_total",
+                "Calls to providers that were not made.",
+                &["by", "tenant"],
+            )?,
+            saved_tokens: make.counters(
+                "saved_tokens_total",
+                "Tokens that were not consumed.",
+                &["by", "tenant"],
+            )?,
+            observed_calls: make.counters(
+                "observed_calls_total",
+                "Calls that a feature set to observe would have saved.",
+                &["by"],
+            )?,
+            client_retries: make
+                .counter("client_retries_total", "Requests that the client's SDK says it has sent before.")?,
+            active: make.gauge("active_requests", "Requests under way, understood or not.")?,
+            passed: make.counters(
+                "passed_total",
+                "Requests passed through unread, by status; 0 where the provider failed.",
+                &["provider", "status"],
+            )?,
+            reloads: make.counters("config_reloads_total", "Reloads of the configuration.", &["result"])?,
+            generation: make.gauge(
+                "config_generation",
+                "The generation of the configuration in force; 1 is the first.",
+            )?,
+            cache_entries: make.gauge("cache_entries", "Answers stored.")?,
+            cache_bytes: make.add(IntGaugeVec::new(Opts::new("cache_bytes", "Bytes stored."), &["tier"]))?,
+            cache_evictions: make.counter("cache_evictions_total", "Answers dropped for room.")?,
+            flight_waiters: make.gauge("flight_waiters", "Requests waiting for another's call.")?,
+            connections: make.add(IntGaugeVec::new(
+                Opts::new("upstream_connections", "Connections to providers."),
+                &["provider", "state"],
+            ))?,
+            connections_opened: make.counter("connections_opened_total", "Connections to providers made.")?,
+            connections_reused: make
+                .counter("connections_reused_total", "Calls that found a connection in the pool.")?,
+            registry: make.0,
+        })
+    }
+
+    /// The counter of requests.
+    pub fn requests(&self, endpoint: Endpoint, outcome: Outcome) -> &IntCounter {
+        &self.requests[endpoint as usize][outcome as usize]
+    }
+
+    /// The histogram of whole durations.
+    pub fn duration(&self, endpoint: Endpoint) -> &Histogram {
+        &self.durations[endpoint as usize]
+    }
+
+    /// The histogram of waits for the first byte.
+    pub fn first_byte(&self, endpoint: Endpoint) -> &Histogram {
+        &self.first_bytes[endpoint as usize]
+    }
+
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// The encoder's own.
+    pub fn text(&self, readings: &Readings) -> prometheus::Result<String> {
+        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        let catch_up = |counter: &IntCounter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
+        self.cache_entries.set(signed(readings.cache_entries));
+        self.cache_bytes.with_label_values(&["memory"]).set(signed(readings.cache_bytes));
+        catch_up(&self.cache_evictions, readings.cache_evictions);
+        self.flight_waiters.set(signed(readings.flight_waiters as u64));
+        for (provider, count) in &readings.connections {
+            self.connections.with_label_values(&[provider.as_str(), "active"]).set(*count);
+        }
+        catch_up(&self.connections_opened, readings.connections_opened);
+        catch_up(&self.connections_reused, readings.connections_reused);
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}

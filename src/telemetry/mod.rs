@@ -1,0 +1,128 @@
+//! The books: one settled exchange in; metrics and a log line out.
+
+mod labels;
+pub mod line;
+pub mod metrics;
+pub mod spool;
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::exchange::{Exchange, Flown, Observed, Outcome, Settle};
+use crate::io::clock::Clock;
+use crate::response::headers;
+use crate::response::price::Cost;
+use labels::{Labels, TenantCounters};
+use line::Lines;
+use metrics::Metrics;
+
+/// What this process counts and tells.
+pub struct Telemetry {
+    /// The metrics.
+    pub metrics: Metrics,
+    tenants: Labels<TenantCounters>,
+    models: Labels<()>,
+    lines: Option<Lines>,
+    clock: Clock,
+    next_id: AtomicU64,
+}
+
+impl Telemetry {
+    /// Books that count with the label bounds of `config` and write exchanges to `lines`.
+    ///
+    /// # Errors
+    /// Two metrics of one name.
+    pub fn new(config: &Config, clock: Clock, lines: Option<Lines>) -> prometheus::Result<Self> {
+        Ok(Self {
+            metrics: Metrics::new()?,
+            tenants: Labels::new(config.metrics.max_tenants),
+            models: Labels::new(config.metrics.max_models),
+            lines,
+            clock,
+            // Ids of two runs must differ; the time of the start tells them apart.
+            next_id: AtomicU64::new(u64::try_from(clock.unix().as_nanos()).unwrap_or(u64::MAX)),
+        })
+    }
+
+    /// An id for a response that no provider gave one.
+    pub fn request_id(&self) -> HeaderValue {
+        let id = self.next_id.fetch_add(1, Relaxed);
+        let mut text = String::with_capacity(27);
+        let _ = write!(text, "req_pareto_{id:016x}");
+        headers::text(text).unwrap_or(HeaderValue::from_static("req_pareto"))
+    }
+
+    /// Counts one upstream call that has ended.
+    pub fn flown(&self, flown: &Flown, now: Instant) {
+        let provider = &*flown.provider;
+        let status = flown.status.map_or(0, |status| status.as_u16());
+        let mut digits = itoa::Buffer::new();
+        self.metrics.upstream_requests.with_label_values(&[provider, digits.format(status)]).inc();
+        self.metrics.attempts.with_label_values(&[provider, flown.result]).inc();
+        let took = now.saturating_duration_since(flown.started).as_secs_f64();
+        self.metrics.upstream_duration.with_label_values(&[provider]).observe(took);
+        let Some(usage) = flown.usage else { return };
+        let model = flown.answered.as_deref().or(flown.model.as_deref()).unwrap_or("unknown");
+        let (model, ()) = self.models.get(model, |_| ());
+        let kinds = [
+            ("input", usage.input.saturating_sub(usage.cached_input)),
+            ("cached_input", usage.cached_input),
+            ("output", usage.output),
+        ];
+        for (kind, count) in kinds {
+            if count > 0 {
+                self.metrics.tokens.with_label_values(&[provider, &model, kind]).inc_by(count);
+            }
+        }
+        if let Some(cost) = flown.cost {
+            let (tenant, _) = self.tenant(&flown.tenant);
+            self.metrics.cost.with_label_values(&[provider, &*model, &*tenant]).inc_by(cost.as_usd_f64());
+        }
+    }
+
+    fn tenant(&self, name: &str) -> (std::sync::Arc<str>, TenantCounters) {
+        self.tenants.get(name, |label| TenantCounters::new(&self.metrics, label))
+    }
+
+    fn count_saved(&self, exchange: &Exchange) {
+        let by_cache = match exchange.outcome {
+            Outcome::Hit | Outcome::Stale => true,
+            Outcome::Collapsed => false,
+            _ => return,
+        };
+        let (_, counters) = self.tenant(&exchange.tenant);
+        let saved = if by_cache { &counters.cache } else { &counters.coalesce };
+        saved.calls.inc();
+        saved.usd.inc_by(exchange.cost.map_or(0.0, Cost::as_usd_f64));
+        saved.tokens.inc_by(exchange.usage.map_or(0, |usage| usage.input + usage.output));
+    }
+}
+
+impl Settle for Telemetry {
+    fn settle(&self, exchange: &Exchange) {
+        let took = exchange.started.elapsed();
+        let metrics = &self.metrics;
+        metrics.requests(exchange.endpoint, exchange.outcome).inc();
+        metrics.duration(exchange.endpoint).observe(took.as_secs_f64());
+        metrics.first_byte(exchange.endpoint).observe(exchange.first_byte.as_secs_f64());
+        metrics.overhead.observe(exchange.added().as_secs_f64());
+        if exchange.retries > 0 {
+            metrics.client_retries.inc();
+        }
+        if let Some(observed) = exchange.observed {
+            let by = match observed {
+                Observed::Cache => "cache",
+                Observed::Coalesce => "coalesce",
+            };
+            metrics.observed_calls.with_label_values(&[by]).inc();
+        }
+        self.count_saved(exchange);
+        if let Some(lines) = &self.lines {
+            lines.write(exchange, took, self.clock.unix());
+        }
+    }
+}
