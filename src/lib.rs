@@ -5,6 +5,7 @@ pub mod coalesce;
 pub mod config;
 pub mod error;
 pub mod exchange;
+pub mod gateway;
 pub mod io;
 pub mod json;
 pub mod request;

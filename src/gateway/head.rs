@@ -1,0 +1,136 @@
+//! What a response says of itself: `Cache-Status`, timings, cost, and the shape of our own errors.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{AGE, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
+
+use super::Gateway;
+use crate::error::ApiError;
+use crate::exchange::{ApiResponse, Outcome, Settling};
+use crate::response::Body;
+use crate::response::headers::{self, JSON};
+
+/// An answer found, before pareto's own headers.
+pub(super) struct Served {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+    pub(super) note: Note,
+    /// Since it was stored, for an answer that was.
+    pub(super) age: Option<Duration>,
+    /// The model that answered.
+    pub(super) model: Option<Box<str>>,
+    /// Calls made for this request.
+    pub(super) attempts: u32,
+}
+
+/// What `Cache-Status` says (RFC 9211).
+pub(super) enum Note {
+    Hit { ttl: i64, stale: bool },
+    Miss { stored: bool },
+    Collapsed,
+    NoCache { stored: bool },
+    Bypass(&'static str),
+}
+
+impl Gateway {
+    /// Adds pareto's own headers.
+    pub(super) fn finish(&self, served: Served, mut settling: Settling) -> ApiResponse {
+        let Served { status, mut headers, body, note, age, model, attempts } = served;
+        let exchange = &mut settling.exchange;
+        exchange.status = status;
+        if status.is_server_error() {
+            exchange.outcome = Outcome::Error;
+        }
+        exchange.first_byte = self.io.clock.now().saturating_duration_since(exchange.started);
+        if let Some(value) = note.value() {
+            headers.insert(headers::CACHE_STATUS, value);
+        }
+        let upstream = age.is_none().then_some(exchange.upstream);
+        put(&mut headers, headers::SERVER_TIMING, headers::server_timing(exchange.added(), upstream));
+        if let Some(age) = age {
+            // The rest was written down when the answer was stored.
+            headers.insert(AGE, headers::number(age.as_secs()));
+            headers.insert(headers::REQUEST_ID, self.kept.telemetry.request_id());
+            return ApiResponse { status, headers, body, exchange: settling };
+        }
+        if !headers.contains_key(headers::REQUEST_ID) && !headers.contains_key("request-id") {
+            headers.insert(headers::REQUEST_ID, self.kept.telemetry.request_id());
+        }
+        put(
+            &mut headers,
+            headers::PROVIDER,
+            exchange.provider.as_deref().and_then(|name| HeaderValue::from_str(name).ok()),
+        );
+        let answered = model.or_else(|| exchange.model.clone());
+        put(&mut headers, headers::MODEL, answered.and_then(|name| HeaderValue::from_str(&name).ok()));
+        if attempts > 0 {
+            headers.insert(headers::ATTEMPTS, headers::number(u64::from(attempts)));
+        }
+        if let Some(cost) = exchange.cost.filter(|_| matches!(body, Body::Whole(_))) {
+            let saved = exchange.outcome == Outcome::Collapsed;
+            let name = if saved { headers::SAVED } else { headers::COST };
+            put(&mut headers, name, headers::text(cost.to_string()));
+        }
+        headers.remove(DATE);
+        ApiResponse { status, headers, body, exchange: settling }
+    }
+
+    /// An error of ours in OpenAI's shape.
+    pub(super) fn refuse(&self, error: &ApiError, mut settling: Settling) -> ApiResponse {
+        let exchange = &mut settling.exchange;
+        exchange.status = error.status;
+        let asked_nobody = error.code == ApiError::NOT_CACHED;
+        // That nothing is stored is an answer to who asked for nothing else.
+        exchange.outcome = if asked_nobody { Outcome::Miss } else { Outcome::Error };
+        exchange.first_byte = self.io.clock.now().saturating_duration_since(exchange.started);
+        let mut headers = HeaderMap::with_capacity(5);
+        headers.insert(CONTENT_TYPE, JSON);
+        let status = if asked_nobody { "pareto; detail=not-cached" } else { "pareto; fwd=miss" };
+        headers.insert(headers::CACHE_STATUS, HeaderValue::from_static(status));
+        headers.insert(headers::REQUEST_ID, self.kept.telemetry.request_id());
+        put(&mut headers, headers::SERVER_TIMING, headers::server_timing(exchange.added(), None));
+        if let Some(retry) = error.should_retry {
+            headers.insert(headers::SHOULD_RETRY, headers::boolean(retry));
+        }
+        ApiResponse { status: error.status, headers, body: Body::Whole(error.body()), exchange: settling }
+    }
+}
+
+impl Note {
+    /// The same, now that it is known whether the answer was stored.
+    pub(super) fn stored(self, stored: bool) -> Self {
+        match self {
+            Self::Miss { .. } => Self::Miss { stored },
+            Self::NoCache { .. } => Self::NoCache { stored },
+            other => other,
+        }
+    }
+
+    fn value(&self) -> Option<HeaderValue> {
+        let fixed = match self {
+            Self::Hit { ttl, stale } => {
+                let detail = if *stale { "stale" } else { "memory" };
+                let mut digits = itoa::Buffer::new();
+                return headers::text(
+                    ["pareto; hit; ttl=", digits.format(*ttl), "; detail=", detail].concat(),
+                );
+            }
+            Self::Bypass(reason) => return headers::text(format!("pareto; fwd=bypass; detail={reason}")),
+            Self::Miss { stored: true } => "pareto; fwd=miss; stored",
+            Self::Miss { stored: false } => "pareto; fwd=miss",
+            Self::Collapsed => "pareto; fwd=miss; collapsed",
+            Self::NoCache { stored: true } => "pareto; fwd=request; stored",
+            Self::NoCache { stored: false } => "pareto; fwd=request",
+        };
+        Some(HeaderValue::from_static(fixed))
+    }
+}
+
+/// Inserts a header that has a value.
+pub(super) fn put(headers: &mut HeaderMap, name: http::HeaderName, value: Option<HeaderValue>) {
+    if let Some(value) = value {
+        headers.insert(name, value);
+    }
+}

@@ -1,0 +1,140 @@
+//! The pipeline: what happens to one understood request. Open this first.
+
+pub mod build;
+mod decide;
+mod fly;
+mod head;
+mod record;
+mod respond;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+
+use crate::cache::Cache;
+use crate::coalesce::Flights;
+use crate::config::Config;
+use crate::exchange::{ApiResponse, Exchange, Settle, Settling};
+use crate::io::Io;
+use crate::request::cache_control::CacheControl;
+use crate::request::endpoint::Endpoint;
+use crate::request::identity::{Identity, Secret};
+use crate::request::memo::Memo;
+use crate::request::{ApiRequest, facts::Facts};
+use crate::response::price::{Cost, PriceTable};
+use crate::response::usage::Usage;
+use crate::route::Router;
+use crate::telemetry::Telemetry;
+use fly::Flight;
+
+/// Bodies above this many bytes are read on a thread of their own: a megabyte takes about half a
+/// millisecond, which other streams should not wait for.
+const READ_ASIDE: usize = 256 * 1024;
+
+/// The media types whose parts are files rather than JSON.
+const MULTIPART: &[u8] = b"multipart/";
+
+/// What outlives a reload: stored answers, flights, counts and the secret that keys them.
+pub struct Kept {
+    /// The stored answers.
+    pub cache: Cache,
+    /// The calls under way.
+    pub flights: Arc<Flights>,
+    /// The facts of recent bodies.
+    pub memo: Memo,
+    /// The counts.
+    pub telemetry: Arc<Telemetry>,
+    /// Keys every digest of this process.
+    pub secret: Secret,
+}
+
+/// One generation of the configuration, at work.
+pub struct Gateway {
+    /// The settings it was built from.
+    pub config: Config,
+    io: Io,
+    router: Router,
+    prices: PriceTable,
+    kept: Arc<Kept>,
+}
+
+impl Gateway {
+    /// Which understood endpoint a request is for, told before its body is touched; `None` passes
+    /// it through as it is. A body we could not read anyway (not JSON by its type, or compressed)
+    /// is not ours either.
+    pub fn understands(&self, head: &Parts) -> Option<Endpoint> {
+        let endpoint = Endpoint::of(&head.method, head.uri.path())?;
+        let header = |name| head.headers.get(name).map(http::HeaderValue::as_bytes);
+        let plain = header(http::header::CONTENT_ENCODING)
+            .is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"));
+        let json = header(http::header::CONTENT_TYPE).is_none_or(|kind| {
+            let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+            !kind.get(..MULTIPART.len()).is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
+        });
+        // Without `alt=sse` Gemini streams one JSON array, which is neither a body nor events.
+        let array = head.uri.path().ends_with(":streamGenerateContent")
+            && !head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+        (plain && json && !array).then_some(endpoint)
+    }
+
+    /// An understood request, its body read.
+    pub async fn request<'h>(&self, endpoint: Endpoint, head: &'h Parts, body: Bytes) -> ApiRequest<'h> {
+        let facts = self.facts(endpoint, &body).await;
+        let retries = head.headers.get("x-stainless-retry-count");
+        ApiRequest {
+            endpoint,
+            head,
+            facts,
+            body,
+            identity: Identity::of(head, &self.config.tenants.identify, &self.kept.secret),
+            control: CacheControl::of(&head.headers),
+            retries: retries.and_then(|count| count.to_str().ok()?.parse().ok()).unwrap_or(0),
+        }
+    }
+
+    async fn facts(&self, endpoint: Endpoint, body: &Bytes) -> Arc<Facts> {
+        if body.len() <= READ_ASIDE {
+            return self.kept.memo.facts(endpoint, body);
+        }
+        let body = body.clone();
+        let read = tokio::task::spawn_blocking(move || Arc::new(Facts::read(endpoint, &body))).await;
+        read.unwrap_or_else(|_| Arc::new(Facts::read(endpoint, b"")))
+    }
+
+    /// Serves one understood request. Every feature is a step here; read this first.
+    pub async fn serve(self: &Arc<Self>, request: ApiRequest<'_>) -> ApiResponse {
+        let exchange = Exchange::open(&request, self.io.clock.now());
+        let mut settling = Settling::new(exchange, self.books());
+        let served = match self.decide(&request) {
+            Ok(decision) => self.respond(&request, &decision, &mut settling.exchange).await,
+            Err(error) => Err(error),
+        };
+        match served {
+            Ok(served) => self.finish(served, settling),
+            Err(error) => self.refuse(&error, settling),
+        }
+    }
+
+    /// What an answer cost: by the model that answered, else by the one asked for.
+    fn price(&self, flight: &Flight, answered: Option<&str>, usage: Option<Usage>) -> Option<Cost> {
+        let usage = usage?;
+        let by = |model: Option<&str>| self.prices.cost(model?, &usage);
+        by(answered).or_else(|| by(flight.model()))
+    }
+
+    /// Who keeps the books.
+    fn books(&self) -> Arc<dyn Settle> {
+        self.kept.telemetry.clone()
+    }
+
+    /// Where requests go.
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    /// What outlives this generation.
+    pub fn kept(&self) -> &Arc<Kept> {
+        &self.kept
+    }
+}

@@ -1,0 +1,357 @@
+//! From a plan to a response: the cache first, then a flight, then what is stale but better than
+//! an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{StatusCode, header};
+
+use super::Gateway;
+use super::decide::Decision;
+use super::head::{Note, Served};
+use crate::cache::entry::{Entry, Freshness};
+use crate::coalesce::Seat;
+use crate::config::Mode;
+use crate::error::ApiError;
+use crate::exchange::{Exchange, Observed, Outcome};
+use crate::request::ApiRequest;
+use crate::request::key::CacheKey;
+use crate::request::plan::Plan;
+use crate::response::headers::{EVENT_STREAM, JSON, repeatable};
+use crate::response::recording::{Completed, Ending, Form, Frame, Playback, Read, Recording, ResponseHead};
+use crate::response::shape::Shape;
+use crate::response::view::View;
+use crate::response::{Body, LiveBody};
+
+/// A JSON answer up to this many bytes is waited for, so that its headers can say what it cost
+/// and that it was stored; a larger one is streamed.
+const WAITED_FOR: usize = 256 * 1024;
+
+/// What a stored answer means for a request.
+enum Found {
+    /// Serve it.
+    Now(Served),
+    /// Serve it, and fetch a new one meanwhile.
+    Revalidate(Served),
+    /// Keep it for the case that the provider fails.
+    Spare(Bytes, Arc<Entry>),
+    Nothing,
+}
+
+impl Gateway {
+    pub(super) async fn respond(
+        self: &Arc<Self>,
+        request: &ApiRequest<'_>,
+        decision: &Decision,
+        exchange: &mut Exchange,
+    ) -> Result<Served, ApiError> {
+        let plan = &decision.plan;
+        exchange.provider = Some(decision.account.name.clone());
+        exchange.key = plan.key;
+        let mut spare = None;
+        match self.stored(request, plan, exchange) {
+            Found::Now(served) => return Ok(served),
+            Found::Revalidate(served) => {
+                self.revalidate(request, decision);
+                return Ok(served);
+            }
+            Found::Spare(body, entry) => spare = Some((body, entry)),
+            Found::Nothing => {}
+        }
+        exchange.outcome = if plan.bypass.is_some() { Outcome::Bypass } else { Outcome::Miss };
+        if plan.cache.only_if_cached {
+            return Err(ApiError::not_cached());
+        }
+        let fresh = self.fetch(request, decision, exchange).await;
+        let failed = match &fresh {
+            Ok(served) => is_failure(served.status),
+            Err(error) => is_failure(error.status),
+        };
+        match spare {
+            Some((body, entry)) if failed => {
+                self.note_replay(exchange, &entry, Outcome::Stale);
+                // It has aged while the provider was asked.
+                Ok(self.replayed(request, &entry, body, self.io.clock.now()))
+            }
+            _ => fresh,
+        }
+    }
+
+    /// Looks in the cache.
+    fn stored(&self, request: &ApiRequest, plan: &Plan, exchange: &mut Exchange) -> Found {
+        let Some(key) = plan.key.filter(|_| plan.cache.lookup) else { return Found::Nothing };
+        let now = self.io.clock.now();
+        let Some(entry) = self.kept.cache.find(&key) else { return Found::Nothing };
+        let freshness = entry.freshness(&plan.cache, now);
+        if freshness == Freshness::Unusable {
+            return Found::Nothing;
+        }
+        let Ok(body) = entry.body(self.view(request)) else { return Found::Nothing };
+        if plan.cache.mode == Mode::Observe {
+            if freshness != Freshness::IfError {
+                exchange.observed = Some(Observed::Cache);
+            }
+            return Found::Nothing;
+        }
+        if freshness == Freshness::IfError {
+            return Found::Spare(body, entry);
+        }
+        let outcome = if entry.is_stale(now) { Outcome::Stale } else { Outcome::Hit };
+        let served = self.replayed(request, &entry, body, now);
+        self.note_replay(exchange, &entry, outcome);
+        if freshness == Freshness::Fresh { Found::Now(served) } else { Found::Revalidate(served) }
+    }
+
+    fn note_replay(&self, exchange: &mut Exchange, entry: &Entry, outcome: Outcome) {
+        exchange.outcome = outcome;
+        exchange.upstream = Duration::ZERO;
+        exchange.provider = Some(entry.provider.clone());
+        exchange.usage = entry.usage;
+        exchange.cost = entry.cost;
+    }
+
+    fn replayed(
+        &self,
+        request: &ApiRequest,
+        entry: &Entry,
+        body: Bytes,
+        now: tokio::time::Instant,
+    ) -> Served {
+        let mut headers = entry.headers.clone();
+        if request.wants_stream() != (entry.form == Form::Events) {
+            headers.insert(CONTENT_TYPE, if request.wants_stream() { EVENT_STREAM } else { JSON });
+        }
+        let ttl = entry.seconds_left(now);
+        Served {
+            status: entry.status,
+            headers,
+            body: Body::Whole(body),
+            note: Note::Hit { ttl, stale: entry.is_stale(now) },
+            age: Some(entry.age(now)),
+            model: None,
+            attempts: 0,
+        }
+    }
+
+    /// Fetches a new answer in the background, one for all who find the old one.
+    fn revalidate(self: &Arc<Self>, request: &ApiRequest, decision: &Decision) {
+        let plan = &decision.plan;
+        let Some(key) = plan.key else { return };
+        if let Seat::Leader(recorder, _, landing) =
+            self.kept.flights.join(key, request.credential(), usize::MAX, || self.has_fresh(plan, &key))
+        {
+            let mut flight = self.flight(request, decision);
+            flight.finish_alone();
+            tokio::spawn(self.clone().fly(flight, recorder, Some(landing)));
+        }
+    }
+
+    /// Asks the provider, alone or with others.
+    async fn fetch(
+        self: &Arc<Self>,
+        request: &ApiRequest<'_>,
+        decision: &Decision,
+        exchange: &mut Exchange,
+    ) -> Result<Served, ApiError> {
+        let plan = &decision.plan;
+        let mut shared = plan.key.filter(|_| plan.coalesce == Mode::Act);
+        loop {
+            let (playback, followed) = match self.board(request, decision, shared, exchange) {
+                Boarded::Seat(playback, followed) => (playback, followed),
+                Boarded::Found => match self.stored(request, plan, exchange) {
+                    Found::Now(served) | Found::Revalidate(served) => return Ok(served),
+                    _ => {
+                        shared = None;
+                        continue;
+                    }
+                },
+            };
+            let head = playback.head().await?;
+            // A judgement of the leader's own key or allowance is not for a caller with another.
+            if followed.is_some_and(|credential| credential != request.credential())
+                && judges_caller(head.status)
+            {
+                shared = None;
+                continue;
+            }
+            if followed.is_some() {
+                exchange.outcome = Outcome::Collapsed;
+            }
+            return self.play(request, decision, &head, playback, followed.is_some(), exchange).await;
+        }
+    }
+
+    /// Takes a seat on a flight, starting one where there is none.
+    fn board(
+        self: &Arc<Self>,
+        request: &ApiRequest<'_>,
+        decision: &Decision,
+        shared: Option<CacheKey>,
+        exchange: &mut Exchange,
+    ) -> Boarded {
+        let plan = &decision.plan;
+        let Some(key) = shared else {
+            // Where flights are only observed they are listed, so that the next can be counted.
+            let observed = plan.key.filter(|_| plan.coalesce == Mode::Observe);
+            let (recorder, playback, landing) =
+                match observed.map(|key| self.kept.flights.lead(key, request.credential())) {
+                    Some(Some((recorder, playback, landing))) => (recorder, playback, Some(landing)),
+                    other => {
+                        if other.is_some() {
+                            exchange.observed.get_or_insert(Observed::Coalesce);
+                        }
+                        let (recorder, playback) = Recording::start();
+                        (recorder, playback, None)
+                    }
+                };
+            tokio::spawn(self.clone().fly(self.flight(request, decision), recorder, landing));
+            return Boarded::Seat(playback, None);
+        };
+        let landed = || self.has_fresh(plan, &key);
+        match self.kept.flights.join(key, request.credential(), self.config.coalesce.max_waiters, landed) {
+            Seat::Follower(playback, credential) => Boarded::Seat(playback, Some(credential)),
+            Seat::Leader(recorder, playback, landing) => {
+                tokio::spawn(self.clone().fly(self.flight(request, decision), recorder, Some(landing)));
+                Boarded::Seat(playback, None)
+            }
+            Seat::Landed => Boarded::Found,
+        }
+    }
+
+    /// Whether a fresh answer is stored.
+    fn has_fresh(&self, plan: &Plan, key: &CacheKey) -> bool {
+        let now = self.io.clock.now();
+        let serves = plan.cache.lookup && plan.cache.mode == Mode::Act;
+        let entry = self.kept.cache.find(key).filter(|_| serves);
+        entry.is_some_and(|entry| entry.freshness(&plan.cache, now) == Freshness::Fresh)
+    }
+
+    /// The response of a recording: at once where it streams, at its end where its end says more.
+    async fn play(
+        &self,
+        request: &ApiRequest<'_>,
+        decision: &Decision,
+        head: &ResponseHead,
+        playback: Playback,
+        followed: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Served, ApiError> {
+        let mut view = self.view(request);
+        if request.facts.is_unread() {
+            view = View { stream: head.form == Form::Events, usage: true, ..view };
+        }
+        let refused = !head.status.is_success();
+        let mut served = self.live(&decision.plan, head, followed);
+        exchange.upstream = head.upstream;
+        if head.form == Form::Events && view.stream {
+            served.headers.insert(CONTENT_TYPE, EVENT_STREAM);
+            served.body = Body::Live(LiveBody::new(playback, view, Vec::new()));
+            return Ok(served);
+        }
+        let most = if head.form == Form::Whole && !view.stream { WAITED_FOR } else { usize::MAX };
+        let frames = match gather(&playback, most).await {
+            Gathered::All(frames, done) => {
+                exchange.upstream = done.upstream;
+                exchange.usage = done.usage;
+                exchange.cost = done.cost;
+                served.model = done.model;
+                served.note = served.note.stored(done.stored);
+                frames
+            }
+            Gathered::Failed(error) => return Err(error),
+            Gathered::Large(frames) => {
+                served.body = Body::Live(LiveBody::new(playback, view, frames));
+                return Ok(served);
+            }
+        };
+        let as_asked = if refused { View { stream: false, ..view } } else { view };
+        let body = match as_asked.whole(head.form, &frames) {
+            Ok(body) => {
+                if head.form == Form::Events || as_asked.stream {
+                    served.headers.insert(CONTENT_TYPE, if as_asked.stream { EVENT_STREAM } else { JSON });
+                    served.headers.remove(header::CONTENT_ENCODING);
+                }
+                body
+            }
+            // Not an answer of this shape: the client gets what the provider sent.
+            Err(_) if head.form == Form::Whole => crate::response::view::pieces(&frames),
+            Err(error) => return Err(ApiError::broken_answer(&decision.account.name, &error.to_string())),
+        };
+        served.body = Body::Whole(body);
+        Ok(served)
+    }
+
+    fn live(&self, plan: &Plan, head: &ResponseHead, followed: bool) -> Served {
+        let mut headers = if followed { repeatable(&head.headers) } else { head.headers.clone() };
+        headers.remove(header::CONTENT_LENGTH);
+        let note = match (plan.bypass, followed) {
+            (Some(reason), _) => Note::Bypass(reason),
+            (None, true) => Note::Collapsed,
+            (None, false) if plan.cache.mode != Mode::Skip && !plan.cache.lookup && plan.cache.store => {
+                Note::NoCache { stored: false }
+            }
+            (None, false) => Note::Miss { stored: false },
+        };
+        Served {
+            status: head.status,
+            headers,
+            body: Body::Whole(Bytes::new()),
+            note,
+            age: None,
+            model: None,
+            attempts: 1,
+        }
+    }
+
+    fn view(&self, request: &ApiRequest) -> View {
+        let shape = Shape::of(request.endpoint);
+        View {
+            shape,
+            stream: request.wants_stream() && shape != Shape::Plain,
+            usage: request.facts.include_usage || !shape.usage_is_optional(),
+        }
+    }
+}
+
+enum Boarded {
+    /// A seat, and on somebody else's flight the credential it flies with.
+    Seat(Playback, Option<crate::request::identity::Credential>),
+    /// The answer is in the cache by now.
+    Found,
+}
+
+enum Gathered {
+    All(Vec<Frame>, Completed),
+    /// More than was to be waited for; the rest follows.
+    Large(Vec<Frame>),
+    Failed(ApiError),
+}
+
+/// Reads a recording to its end, or until it has more than `most` bytes.
+async fn gather(playback: &Playback, most: usize) -> Gathered {
+    let (mut frames, mut counted, mut bytes) = (Vec::new(), 0, 0);
+    loop {
+        match playback.read(&mut frames).await {
+            Read::End(Ending::Complete(done)) => return Gathered::All(frames, done),
+            Read::End(Ending::Failed(error) | Ending::Told(error)) => return Gathered::Failed(error),
+            Read::Frames => {}
+        }
+        bytes += frames[counted..].iter().map(Frame::len).sum::<usize>();
+        counted = frames.len();
+        if bytes > most {
+            return Gathered::Large(frames);
+        }
+    }
+}
+
+/// RFC 5861 section 4: the failures a stale answer may stand in for.
+fn is_failure(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 500 | 502 | 503 | 504 | 529)
+}
+
+/// Statuses about the key or its allowance rather than about the question.
+fn judges_caller(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 401 | 402 | 403 | 429)
+}
