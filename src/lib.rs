@@ -11,5 +11,6 @@ pub mod json;
 pub mod request;
 pub mod response;
 pub mod route;
+pub mod server;
 pub mod sse;
 pub mod telemetry;
