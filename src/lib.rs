@@ -12,5 +12,6 @@ pub mod request;
 pub mod response;
 pub mod route;
 pub mod server;
+pub mod sidecar;
 pub mod sse;
 pub mod telemetry;

@@ -1,0 +1,49 @@
+//! Every part put together: what `main` runs, the demo shows and tests drive.
+
+use std::sync::Arc;
+
+use crate::config::{Config, Environment};
+use crate::gateway::{Gateway, Kept};
+use crate::io::Io;
+use crate::io::clock::Clock;
+use crate::io::connections::Connections;
+use crate::io::pingora::PingoraUpstream;
+use crate::io::resolver::Resolver;
+use crate::request::identity::Secret;
+use crate::server::{Listeners, Reloader, Running, Shared, Source};
+use crate::telemetry::Telemetry;
+use crate::telemetry::line::Lines;
+
+/// A sidecar that is listening.
+pub struct Sidecar {
+    /// Its sockets.
+    pub running: Running,
+    /// What builds its next generation.
+    pub reloader: Arc<Reloader>,
+}
+
+impl Sidecar {
+    /// Starts on the current runtime. `config` is what `source` gave; exchanges are written to
+    /// `lines`.
+    ///
+    /// # Errors
+    /// A socket's own, or two metrics of one name.
+    pub fn start(
+        config: Config,
+        source: Source,
+        environment: Environment,
+        listeners: Listeners,
+        lines: Option<Lines>,
+    ) -> std::io::Result<Self> {
+        let clock = Clock::system();
+        let (resolver, connections) = (Arc::new(Resolver::default()), Arc::new(Connections::default()));
+        let upstream = Arc::new(PingoraUpstream::new(resolver.clone(), connections.clone()));
+        let io = Io { clock, upstream };
+        let telemetry = Telemetry::new(&config, clock, lines).map_err(std::io::Error::other)?;
+        let kept = Arc::new(Kept::new(&config, Arc::new(telemetry), Secret(rand::random())));
+        let shared = Shared::new(Gateway::build(config, io.clone(), kept), resolver, connections);
+        let reloader = Reloader::new(source, environment, io, shared.clone());
+        let running = listeners.serve(shared, reloader.clone())?;
+        Ok(Self { running, reloader })
+    }
+}
