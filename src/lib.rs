@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod coalesce;
 pub mod config;
+pub mod demo;
 pub mod error;
 pub mod exchange;
 pub mod gateway;

@@ -1,0 +1,160 @@
+//! Faults that are words, not wire: error bodies of each dialect and streams that say the wrong thing.
+
+use serde_json::{Value, json};
+
+use super::fault::Fault;
+use super::reply::{Body, Event, Reply, Role};
+use crate::request::endpoint::Family;
+
+/// The reply after the fault has had its way with it.
+pub fn strike(fault: Fault, family: Family, reply: Reply) -> Reply {
+    match fault {
+        Fault::Status(status) => error(family, status),
+        Fault::TooLarge => error(family, 413),
+        Fault::RateLimited => error(family, 429).with("retry-after", "1"),
+        Fault::RateLimitedMs => error(family, 429).with("retry-after-ms", "30"),
+        Fault::Quota => Reply::json(429, &quota(family)),
+        Fault::UnavailableHtml => Reply {
+            body: Body::Whole(
+                "text/html",
+                b"<html><head><title>503 Service Temporarily Unavailable</title></head></html>\n".to_vec(),
+            ),
+            ..Reply::empty(503)
+        },
+        _ => Reply { body: distort(fault, family, reply.body), ..reply },
+    }
+}
+
+fn distort(fault: Fault, family: Family, body: Body) -> Body {
+    let failure = || error_event(family);
+    match (fault, body) {
+        (Fault::Empty, Body::Whole(kind, _)) => Body::Whole(kind, Vec::new()),
+        (Fault::Empty, Body::Events(_)) => Body::Events(Vec::new()),
+        (Fault::Malformed, Body::Whole(kind, mut body)) => {
+            body.truncate(body.len() / 2);
+            Body::Whole(kind, body)
+        }
+        (Fault::Malformed, Body::Events(mut events)) => {
+            let middle = events.len() / 2;
+            if let Some(event) = events.get_mut(middle) {
+                event.data = "{\"choices\":[{\"index\":0,\"delta\":{\"cont".to_owned();
+            }
+            Body::Events(events)
+        }
+        (Fault::ErrorInBody, Body::Whole(kind, _)) => {
+            Body::Whole(kind, error_body(family, 500).to_string().into_bytes())
+        }
+        (Fault::ErrorInBody, Body::Events(_)) => Body::Events(vec![failure()]),
+        (Fault::ErrorMidStream, Body::Events(mut events)) => {
+            events.truncate((events.len() / 2).max(1));
+            events.push(failure());
+            Body::Events(events)
+        }
+        (Fault::NoFinish, Body::Events(mut events)) => {
+            events.retain(|event| event.role == Role::Body);
+            events.truncate((events.len() / 2).max(1));
+            Body::Events(events)
+        }
+        (Fault::NoDone, Body::Events(mut events)) => {
+            events.retain(|event| event.role != Role::Done);
+            Body::Events(events)
+        }
+        (_, body) => body,
+    }
+}
+
+/// An error answer as this dialect words it.
+pub fn error(family: Family, status: u16) -> Reply {
+    Reply::json(status, &error_body(family, status))
+}
+
+/// The event that reports a failure after the first byte, by the forms in openai.md section 4 and
+/// anthropic.md section 4.
+fn error_event(family: Family) -> Event {
+    match family {
+        Family::Anthropic => {
+            Event { name: Some("error"), data: error_body(family, 529).to_string(), role: Role::Body }
+        }
+        _ => Event::data(Role::Body, &error_body(family, 500)),
+    }
+}
+
+fn error_body(family: Family, status: u16) -> Value {
+    match family {
+        Family::OpenAi => openai(status),
+        Family::Anthropic => anthropic(status),
+        Family::Gemini => gemini(status),
+    }
+}
+
+fn openai(status: u16) -> Value {
+    let (kind, code, message) = match status {
+        401 => ("invalid_request_error", Some("invalid_api_key"), "Incorrect API key provided."),
+        403 => ("invalid_request_error", Some("unsupported_country_region_territory"), "Not supported here."),
+        404 => ("invalid_request_error", Some("model_not_found"), "The model does not exist."),
+        408 => ("server_error", None, "The request timed out."),
+        413 => ("invalid_request_error", None, "The request is too large."),
+        429 => ("requests", Some("rate_limit_exceeded"), "Rate limit reached for requests."),
+        500.. => ("server_error", None, "The server had an error while processing your request."),
+        _ => ("invalid_request_error", None, "The request is invalid."),
+    };
+    json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
+}
+
+fn anthropic(status: u16) -> Value {
+    let (kind, message) = match status {
+        401 => ("authentication_error", "invalid x-api-key"),
+        402 => ("billing_error", "Your credit balance is too low."),
+        403 => ("permission_error", "Not allowed."),
+        404 => ("not_found_error", "model not found"),
+        408 | 504 => ("timeout_error", "The request timed out."),
+        409 => ("conflict_error", "Conflict."),
+        413 => ("request_too_large", "Request exceeds the maximum size."),
+        429 => ("rate_limit_error", "Your account has hit a rate limit."),
+        529 => ("overloaded_error", "Overloaded"),
+        500.. => ("api_error", "Internal server error"),
+        _ => ("invalid_request_error", "The request is invalid."),
+    };
+    json!({"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_sim"})
+}
+
+fn gemini(status: u16) -> Value {
+    let (name, message) = match status {
+        401 => ("UNAUTHENTICATED", "Request had invalid authentication credentials."),
+        403 => ("PERMISSION_DENIED", "The caller does not have permission"),
+        404 => ("NOT_FOUND", "The model is not found for this API version."),
+        409 => ("ABORTED", "The operation was aborted."),
+        429 => ("RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."),
+        504 => ("DEADLINE_EXCEEDED", "The deadline expired."),
+        500 => ("INTERNAL", "An internal error has occurred."),
+        501.. => ("UNAVAILABLE", "The model is overloaded. Please try again later."),
+        _ => ("INVALID_ARGUMENT", "Request contains an invalid argument."),
+    };
+    let mut body = json!({"error": {"code": status, "message": message, "status": name}});
+    if status == 429 {
+        let retry = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"});
+        body["error"]["details"] = json!([retry]);
+    }
+    body
+}
+
+/// Out of money: the code decides, and no wait is named (openai.md, anthropic.md, gemini.md on errors).
+fn quota(family: Family) -> Value {
+    match family {
+        Family::OpenAi => json!({"error": {
+            "message": "You exceeded your current quota, please check your plan and billing details.",
+            "type": "insufficient_quota", "param": null, "code": "insufficient_quota",
+        }}),
+        Family::Anthropic => json!({"type": "error", "error": {
+            "type": "rate_limit_error", "message": "The contract's spend limit is reached.",
+            "details": {"error_code": "contract_spend_limit_reached"},
+        }, "request_id": "req_sim"}),
+        Family::Gemini => json!({"error": {
+            "code": 429, "status": "RESOURCE_EXHAUSTED",
+            "message": "You exceeded your current quota, please check your plan and billing details.",
+            "details": [{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [
+                {"quotaId": "GenerateRequestsPerDayPerProjectPerModel"},
+            ]}],
+        }}),
+    }
+}
