@@ -1,0 +1,15 @@
+//! What pareto does, one play per promise.
+
+mod admin;
+mod cache;
+mod coalesce;
+mod command;
+mod directives;
+mod headers;
+mod life;
+mod metering;
+mod reload;
+mod sharing;
+mod stale;
+mod storing;
+mod switches;

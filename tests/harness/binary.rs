@@ -1,0 +1,124 @@
+//! The real binary, for what only a process has: signals, its memory, its environment.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::within;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pareto");
+
+/// A running `pareto`. Dropping it kills it.
+pub struct Binary {
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+    child: Child,
+    log: UnboundedReceiver<String>,
+    directory: TempDir,
+}
+
+impl Binary {
+    /// Starts it with this file and waits until it is ready.
+    pub async fn start(yaml: &str) -> Self {
+        Self::start_with(yaml, &[]).await
+    }
+
+    /// As [`Binary::start`], with these environment variables.
+    pub async fn start_with(yaml: &str, variables: &[(&str, &str)]) -> Self {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("pareto.yaml");
+        std::fs::write(&path, with_listeners(yaml)).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.arg("--config").arg(&path).stderr(Stdio::piped());
+        command.envs(variables.iter().copied());
+        let mut child = command.spawn().unwrap();
+        let mut log = follow(&mut child);
+        let ready = within("ready", said(&mut log, "ready")).await;
+        // `listen=1.2.3.4:5` in a log of text, `"listen":"1.2.3.4:5"` in one of JSON.
+        let address = |name: &str| {
+            let (_, rest) = ready.split_once(name).unwrap();
+            rest.trim_start_matches(['"', ':', '=']).split(['"', ' ']).next().unwrap().parse().unwrap()
+        };
+        let (address, admin) = (address("listen"), address("admin"));
+        Self { address, admin, child, log, directory }
+    }
+
+    /// Runs it to its end with these arguments.
+    pub fn run(arguments: &[&str]) -> Output {
+        Command::new(PROGRAM).args(arguments).output().unwrap()
+    }
+
+    /// Starts it with these arguments and its standard output piped.
+    pub fn spawn(arguments: &[&str]) -> Child {
+        Command::new(PROGRAM).args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Replaces its file as editors do: written beside it, then moved over it.
+    pub fn write(&self, yaml: &str) {
+        let beside = self.directory.path().join("new.yaml");
+        std::fs::write(&beside, with_listeners(yaml)).unwrap();
+        std::fs::rename(beside, self.directory.path().join("pareto.yaml")).unwrap();
+    }
+
+    /// Sends it a signal: TERM, HUP.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for a line of its log.
+    pub async fn logs(&mut self, part: &str) -> String {
+        within(part, said(&mut self.log, part)).await
+    }
+
+    /// Waits for its end.
+    pub async fn exit(self) -> ExitStatus {
+        let mut gone = self;
+        let waiting = tokio::task::spawn_blocking(move || gone.child.wait().unwrap());
+        within("the end of the process", waiting).await.unwrap()
+    }
+
+    /// The most memory it ever had, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+fn with_listeners(yaml: &str) -> String {
+    format!("listen: 127.0.0.1:0\nadmin: {{listen: 127.0.0.1:0}}\n{yaml}\n")
+}
+
+/// Reads the log on a thread until the process ends, so that it never blocks on writing.
+fn follow(child: &mut Child) -> UnboundedReceiver<String> {
+    let (sender, receiver) = unbounded_channel();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+async fn said(log: &mut UnboundedReceiver<String>, part: &str) -> String {
+    let mut all = Vec::new();
+    while let Some(line) = log.recv().await {
+        if line.contains(part) {
+            return line;
+        }
+        all.push(line);
+    }
+    panic!("it ended without saying {part:?}: {all:#?}")
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,5 @@
+//! Laws that hold for all input, tried on generated input.
+
+mod json;
+mod shape;
+mod sse;
