@@ -1,0 +1,13 @@
+//! Short plays, each of one rule, on the paused clock.
+
+mod recording;
+mod sharing;
+mod stale;
+mod timeouts;
+
+use std::time::Duration;
+
+/// So many seconds.
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
