@@ -35,12 +35,15 @@ pub const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-strea
 /// the client that made it and to nobody else.
 const REPEATABLE: [HeaderName; 2] = [header::CONTENT_TYPE, HeaderName::from_static("openai-version")];
 
-/// The headers of an answer that another caller, now or later, may see.
+/// The headers of an answer that another caller, now or later, may see. Copied: a value as it was read
+/// is a slice of its connection's buffer and would keep all 4 KiB of that.
 pub fn repeatable(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(12);
     for name in &REPEATABLE {
-        if let Some(value) = headers.get(name) {
-            kept.insert(name.clone(), value.clone());
+        if let Some(value) =
+            headers.get(name).and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok())
+        {
+            kept.insert(name.clone(), value);
         }
     }
     kept
