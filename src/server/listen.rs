@@ -24,10 +24,10 @@ use super::connection::Connection;
 use super::proxy::Proxy;
 use super::{Reloader, Shared};
 
-/// Read buffer of a client connection. Requests are short; a large body is read past it.
-const READ_BUFFER: usize = 8 * 1024;
+/// No read buffer on a client connection: heads and bodies are read into their own.
+const READ_BUFFER: usize = 0;
 /// Write buffer of a client connection: the head and body of a usual answer leave in one call.
-const WRITE_BUFFER: usize = 8 * 1024;
+const WRITE_BUFFER: usize = 4 * 1024;
 /// Idle connections to providers kept for requests that pass through.
 const POOL_SIZE: usize = 512;
 
