@@ -13,7 +13,7 @@ use pareto::telemetry::line::Lines;
 use pareto::telemetry::spool::Spool;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Returns memory after bursts and costs less per miss than the C library's (see bench/).
+/// Costs 4 % less on a hit and 7 % less on a miss than the C library's (README, Measured).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
