@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{AGE, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
+use http::header::{AGE, DATE, HeaderMap, HeaderValue};
 
 use super::Gateway;
 use crate::error::ApiError;
 use crate::exchange::{ApiResponse, Outcome, Settling};
 use crate::response::Body;
-use crate::response::headers::{self, JSON};
+use crate::response::headers;
 
 /// An answer found, before pareto's own headers.
 pub(super) struct Served {
@@ -85,15 +85,11 @@ impl Gateway {
         // That nothing is stored is an answer to who asked for nothing else.
         exchange.outcome = if asked_nobody { Outcome::Miss } else { Outcome::Error };
         exchange.first_byte = self.io.clock.now().saturating_duration_since(exchange.started);
-        let mut headers = HeaderMap::with_capacity(5);
-        headers.insert(CONTENT_TYPE, JSON);
+        let mut headers = headers::of_error(error);
         let status = if asked_nobody { "pareto; detail=not-cached" } else { "pareto; fwd=miss" };
         headers.insert(headers::CACHE_STATUS, HeaderValue::from_static(status));
         headers.insert(headers::REQUEST_ID, self.kept.telemetry.request_id());
         put(&mut headers, headers::SERVER_TIMING, headers::server_timing(exchange.added(), None));
-        if let Some(retry) = error.should_retry {
-            headers.insert(headers::SHOULD_RETRY, headers::boolean(retry));
-        }
         ApiResponse { status: error.status, headers, body: Body::Whole(error.body()), exchange: settling }
     }
 }

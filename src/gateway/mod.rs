@@ -69,7 +69,6 @@ impl Gateway {
         let plain = header(http::header::CONTENT_ENCODING)
             .is_none_or(|coding| coding.eq_ignore_ascii_case(b"identity"));
         let json = header(http::header::CONTENT_TYPE).is_none_or(|kind| {
-            let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
             !kind.get(..MULTIPART.len()).is_some_and(|start| start.eq_ignore_ascii_case(MULTIPART))
         });
         // Without `alt=sse` Gemini streams one JSON array, which is neither a body nor events.

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
 
+use crate::error::ApiError;
+
 /// RFC 9211.
 pub const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// W3C Server Timing.
@@ -47,6 +49,16 @@ pub fn repeatable(headers: &HeaderMap) -> HeaderMap {
         }
     }
     kept
+}
+
+/// The headers of an error of ours, whoever sends it.
+pub fn of_error(error: &ApiError) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(6);
+    headers.insert(header::CONTENT_TYPE, JSON);
+    if let Some(retry) = error.should_retry {
+        headers.insert(SHOULD_RETRY, boolean(retry));
+    }
+    headers
 }
 
 /// `true` or `false`.

@@ -19,6 +19,7 @@ use crate::gateway::Gateway;
 use crate::io::pingora::peer;
 use crate::io::upstream::{Fault, UpstreamError};
 use crate::request::endpoint::Endpoint;
+use crate::response::headers::of_error;
 use crate::route::{family, outbound};
 
 /// The shell around the gateway.
@@ -82,12 +83,7 @@ fn take_head(client: &mut pingora_core::protocols::http::ServerSession) -> Resul
 }
 
 async fn refuse(client: &mut pingora_core::protocols::http::ServerSession, error: &ApiError) -> Result<()> {
-    let mut headers = http::HeaderMap::with_capacity(4);
-    headers.insert(header::CONTENT_TYPE, crate::response::headers::JSON);
-    if let Some(retry) = error.should_retry {
-        headers.insert(crate::response::headers::SHOULD_RETRY, crate::response::headers::boolean(retry));
-    }
-    write::write_whole(client, error.status, headers, error.body()).await
+    write::write_whole(client, error.status, of_error(error), error.body()).await
 }
 
 #[async_trait]
