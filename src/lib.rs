@@ -16,6 +16,7 @@
 //! |---|---|
 //! | [`io`] | the outside world as values: time, name look-ups, calls to providers over Pingora's connectors |
 //! | [`config`] | the file: text, shape as written, checked values as meant, or every problem at once |
+//! | [`text`] | what people type, folded so that spellings of the same words compare equal: pure |
 //! | [`sse`], [`json`] | bytes to events and canonical JSON: pure, without a word of the domain |
 //! | [`error`] | every "no" of ours: its status and its OpenAI body |
 //! | [`request`] | one understood request: endpoint, facts, identity, wishes, key, plan |
@@ -41,7 +42,7 @@
 //! | 3 | [`cache`], [`coalesce`], [`telemetry`] | siblings never meet |
 //! | 2 | [`route`] | |
 //! | 1 | [`exchange`] over [`response`] over [`request`] over [`error`] | values |
-//! | 0 | [`io`] over [`config`]; [`sse`], [`json`] | the ground |
+//! | 0 | [`io`] over [`config`] over [`text`]; [`sse`], [`json`] | the ground |
 //!
 //! # What holds it up
 //! - Every answer, live, shared, stored or refused, is one recording being played. The upstream call is
@@ -73,3 +74,4 @@ pub mod server;
 pub mod sidecar;
 pub mod sse;
 pub mod telemetry;
+pub mod text;

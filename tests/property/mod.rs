@@ -3,3 +3,4 @@
 mod json;
 mod shape;
 mod sse;
+mod text;
