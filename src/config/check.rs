@@ -211,9 +211,15 @@ fn cache(file: &File, report: &mut Report) -> Cache {
             "would keep no answer; write a duration such as 1h, or features: {cache: off} to switch the cache off",
         );
     }
+    let (list, normalize) = (Path::from("cache.exact.normalize"), &file.cache.exact.normalize);
+    let twice = (1..normalize.len()).find(|index| normalize[..*index].contains(&normalize[*index]));
+    if let Some(index) = twice.filter(|_| !report.doubts(&list)) {
+        report.wrong(&list.index(index), "is already in the list; write it once");
+    }
     Cache {
         share: file.cache.share,
         exact_ttl: file.cache.exact.ttl.0,
+        exact_normalize: normalize.iter().copied().collect(),
         search_ttl: file.cache.search.ttl.0,
         stale_while_revalidate: file.cache.stale.while_revalidate.0,
         stale_if_error: file.cache.stale.if_error.0,

@@ -16,6 +16,7 @@ use super::scalar::{Address, Count, Threads, Toggle};
 use super::secret::Secret;
 use super::switch::Switch;
 use super::tenant::TenantSource;
+use crate::text;
 
 const fn loopback(port: u16) -> Address {
     Address(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))
@@ -272,11 +273,14 @@ impl Default for Cache {
 pub struct Exact {
     /// How long an answer is fresh.
     pub ttl: Period,
+    /// What does not count in the text of the user's last message: whitespace, case, punctuation,
+    /// digits, arabic, emoji. Everything else in a request counts exactly.
+    pub normalize: Vec<text::Step>,
 }
 
 impl Default for Exact {
     fn default() -> Self {
-        Self { ttl: minutes(60) }
+        Self { ttl: minutes(60), normalize: Vec::new() }
     }
 }
 

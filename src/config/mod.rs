@@ -25,6 +25,8 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::text::Folding;
+
 pub use choice::{Abandoned, Dialect, Http2, LogFormat, LogLevel, Share};
 pub use environment::Environment;
 pub use problem::Problem;
@@ -144,6 +146,8 @@ pub struct Cache {
     pub share: Share,
     /// How long an answer is fresh.
     pub exact_ttl: Duration,
+    /// By what the text of the user's last message is folded before it is compared; empty: exactly.
+    pub exact_normalize: Folding,
     /// How long the result of a vector-store search is fresh; zero: not stored.
     pub search_ttl: Duration,
     /// How long a stale answer may be served while a fresh one is fetched (RFC 5861); zero: never.

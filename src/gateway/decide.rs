@@ -11,6 +11,7 @@ use crate::request::endpoint::Endpoint;
 use crate::request::key::CacheKey;
 use crate::request::plan::{CachePlan, Plan};
 use crate::route::Account;
+use crate::text::Folding;
 
 /// What is done with one request, and who is asked.
 pub(super) struct Decision {
@@ -36,8 +37,11 @@ impl Gateway {
         let bypass = request.facts.private.or(control.no_store.then_some("no-store"));
         let wanted = bypass.is_none() && (cache_mode != Mode::Skip || coalesce != Mode::Skip);
         let share = self.config.cache.share;
+        // A cache that only observes must not make others share the calls of other spellings.
+        let folds = cache_mode == Mode::Act || coalesce != Mode::Act;
+        let folding = if folds { self.config.cache.exact_normalize } else { Folding::default() };
         let plan = Plan {
-            key: wanted.then(|| CacheKey::of(request, &account.id, share, &self.kept.secret)),
+            key: wanted.then(|| CacheKey::of(request, &account.id, share, folding, &self.kept.secret)),
             cache: self.cache_plan(request, if bypass.is_some() { Mode::Skip } else { cache_mode }),
             // A client that wants a new answer does not want one that was begun before it asked.
             coalesce: if bypass.is_some() || control.no_cache { Mode::Skip } else { coalesce },

@@ -1,12 +1,14 @@
 //! What a body says, read once: enough to decide, and a digest of all that makes it what it is.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::endpoint::Endpoint;
 use crate::json::{self, Ignore};
+use crate::text::Folding;
 
 /// Why a request is private whose body could not be read.
 const UNREAD: &str = "unparsed";
@@ -26,6 +28,8 @@ pub struct Facts {
     pub private: Option<&'static str>,
     /// Digest of every member that counts, whatever their order and spelling.
     pub digest: [u8; 32],
+    /// The digest with the user's last message folded, once it was asked for.
+    pub(super) folded: OnceLock<(Folding, Option<[u8; 32]>)>,
 }
 
 impl Facts {
@@ -39,6 +43,7 @@ impl Facts {
             choices: 1,
             private: Some(UNREAD),
             digest: [0; 32],
+            folded: OnceLock::new(),
         })
     }
 
@@ -48,7 +53,7 @@ impl Facts {
     }
 
     fn try_read(endpoint: Endpoint, body: &[u8]) -> Option<Self> {
-        let digest = json::canonical(body, ignored(endpoint)).ok()?.digest;
+        let digest = Self::digest_of(endpoint, body)?;
         let fields: Fields = serde_json::from_slice(body).ok()?;
         let private = match endpoint {
             Endpoint::Chat => fields.private_chat(),
@@ -66,7 +71,13 @@ impl Facts {
             private,
             model: fields.model.map(|model| model.into_owned().into_boxed_str()),
             digest,
+            folded: OnceLock::new(),
         })
+    }
+
+    /// The digest of all that counts in a body; `None` where it is not JSON as we know it.
+    pub(super) fn digest_of(endpoint: Endpoint, body: &[u8]) -> Option<[u8; 32]> {
+        json::canonical(body, ignored(endpoint)).ok().map(|canonical| canonical.digest)
     }
 }
 

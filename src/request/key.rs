@@ -10,6 +10,7 @@ use http::HeaderName;
 use super::identity::{Secret, query_asked};
 use super::{ApiRequest, endpoint::Endpoint};
 use crate::config::Share;
+use crate::text::Folding;
 
 /// Identifies a request within one installation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,8 +25,8 @@ const SELECTING: [HeaderName; 3] = [
 
 impl CacheKey {
     /// The key of `request` when asked of `account` (the provider's name and URL) and shared as
-    /// `share` says.
-    pub fn of(request: &ApiRequest, account: &str, share: Share, secret: &Secret) -> Self {
+    /// `share` says, the text of the user's last message told by its folded form.
+    pub fn of(request: &ApiRequest, account: &str, share: Share, folding: Folding, secret: &Secret) -> Self {
         let mut parts = Vec::with_capacity(512);
         let mut part = |bytes: &[u8]| {
             parts.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
@@ -49,7 +50,14 @@ impl CacheKey {
         }
         part(asked_path(request));
         part(query_asked(request.head.uri.query().unwrap_or_default()).as_bytes());
-        part(&request.facts.digest);
+        match request.folded_digest(folding) {
+            // Who asks for the exact text does not meet an answer to another spelling of it.
+            Some(digest) => {
+                part(&[folding.bits()]);
+                part(&digest);
+            }
+            None => part(&request.facts.digest),
+        }
         Self(*blake3::keyed_hash(&secret.0, &parts).as_bytes())
     }
 

@@ -3,10 +3,12 @@
 pub mod cache_control;
 pub mod endpoint;
 pub mod facts;
+mod folded;
 pub mod identity;
 pub mod key;
 pub mod memo;
 pub mod plan;
+pub mod turns;
 
 use std::sync::Arc;
 

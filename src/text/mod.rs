@@ -97,6 +97,11 @@ impl Folding {
         self.0 == 0
     }
 
+    /// The set as a number: the same for the same steps, for ever.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
     /// The steps, in the order they are taken.
     pub fn steps(self) -> impl Iterator<Item = Step> {
         Step::ALL.into_iter().filter(move |step| self.0 & 1 << *step as u8 != 0)

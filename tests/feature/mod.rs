@@ -8,6 +8,7 @@ mod directives;
 mod headers;
 mod life;
 mod metering;
+mod normalise;
 mod reload;
 mod sharing;
 mod stale;

@@ -197,6 +197,12 @@ fn the_two_listeners_cannot_share_a_port() {
 fn tenants_are_found_where_it_is_safe_and_unambiguous() {
     let identify = |sources: &str| format!("tenants: {{identify: [{sources}]}}");
     only_problem(&identify("nobody"), "tenants.identify[0]", "header:NAME", (1, 22));
+    only_problem(
+        "cache: {exact: {normalize: [case, emoji, case]}}",
+        "cache.exact.normalize[2]",
+        "already in the list",
+        (1, 42),
+    );
     only_problem(&identify("credential, credential"), "tenants.identify[1]", "already in the list", (1, 34));
     only_problem(&identify("header:X, 'header: x'"), "tenants.identify[1]", "already in the list", (1, 32));
     for name in ["Authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie"] {

@@ -9,6 +9,7 @@ use crate::config::{
     Abandoned, Config, Dialect, Environment, Http2, LogFormat, LogLevel, Mode, Scheme, Share, Switch,
     TenantSource, UsdPerMillion,
 };
+use crate::text::{Folding, Step};
 
 #[test]
 fn every_setting_arrives() {
@@ -27,7 +28,7 @@ providers:
 tenants: {identify: [credential, "header:X-Team"]}
 cache:
   share: everyone
-  exact: {ttl: 2d}
+  exact: {ttl: 2d, normalize: [case, digits]}
   search: {ttl: 0s}
   stale: {while_revalidate: 5s, if_error: 24h}
   max_entry: 1MiB
@@ -61,6 +62,7 @@ metrics: {max_tenants: 10, max_models: 20}
     let cache = config.cache;
     assert_eq!((cache.share, cache.max_entry), (Share::Everyone, 1 << 20));
     assert_eq!((cache.exact_ttl, cache.search_ttl), (seconds(172_800), Duration::ZERO));
+    assert_eq!(cache.exact_normalize, Folding::from_iter([Step::Case, Step::Digits]));
     assert_eq!((cache.stale_while_revalidate, cache.stale_if_error), (seconds(5), seconds(86_400)));
     assert_eq!((config.coalesce.abandoned, config.coalesce.max_waiters), (Abandoned::Finish, 5));
     assert_eq!((config.features.cache, config.features.coalesce), (Switch::Observe, Switch::Off));
