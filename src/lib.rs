@@ -22,6 +22,7 @@
 //! | [`request`] | one understood request: endpoint, facts, identity, wishes, key, plan |
 //! | [`response`] | one answer: recording, shapes, usage, price |
 //! | [`exchange`] | the notes of one request, settled exactly once |
+//! | [`dialect`] | one conversation in any provider's words: requests and replies translated |
 //! | [`route`] | who is asked, with which path, headers and key |
 //! | [`cache`] | stored answers: found, proved, judged fresh or stale, purged |
 //! | [`coalesce`] | flights: one call for all who ask the same at the same time |
@@ -40,7 +41,7 @@
 //! | 5 | [`server`] | with `io::pingora` the only code that knows Pingora |
 //! | 4 | [`gateway`] | the only one that knows all rooms; carries values between them |
 //! | 3 | [`cache`], [`coalesce`], [`telemetry`] | siblings never meet |
-//! | 2 | [`route`] | |
+//! | 2 | [`route`] over [`dialect`] | `dialect` is pure: no async, no clock, no network |
 //! | 1 | [`exchange`] over [`response`] over [`request`] over [`error`] | values |
 //! | 0 | [`io`] over [`config`] over [`text`]; [`sse`], [`json`] | the ground |
 //!
@@ -62,6 +63,7 @@ pub mod cache;
 pub mod coalesce;
 pub mod config;
 pub mod demo;
+pub mod dialect;
 pub mod error;
 pub mod exchange;
 pub mod gateway;

@@ -108,13 +108,15 @@ impl<'de> Visitor<'de> for CountVisitor {
 /// `usage` of OpenAI and of servers compatible with it, on chat and completions (`prompt_tokens` …),
 /// embeddings, and responses (`input_tokens` …).
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct OpenAiUsage {
+pub struct OpenAiUsage {
     #[serde(default, alias = "input_tokens")]
     prompt_tokens: Count,
     #[serde(default, alias = "output_tokens")]
     completion_tokens: Count,
     #[serde(alias = "input_tokens_details")]
     prompt_tokens_details: Option<OpenAiDetails>,
+    #[serde(alias = "output_tokens_details")]
+    completion_tokens_details: Option<OpenAiOutputDetails>,
     /// DeepSeek's name for cached tokens.
     #[serde(default)]
     prompt_cache_hit_tokens: Count,
@@ -128,9 +130,20 @@ struct OpenAiDetails {
     cache_write_tokens: Count,
 }
 
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct OpenAiOutputDetails {
+    #[serde(default)]
+    reasoning_tokens: Count,
+}
+
 impl OpenAiUsage {
+    /// Tokens of thinking, part of the output.
+    pub fn thinking(&self) -> u64 {
+        self.completion_tokens_details.unwrap_or_default().reasoning_tokens.0
+    }
+
     /// The counts, priced by the tier the answer names.
-    pub(super) fn counts(&self, tier: ServiceTier) -> Usage {
+    pub fn counts(&self, tier: ServiceTier) -> Usage {
         let details = self.prompt_tokens_details.unwrap_or_default();
         Usage {
             input: self.prompt_tokens.0,
@@ -145,12 +158,13 @@ impl OpenAiUsage {
 
 /// `usage` of Anthropic Messages. A stream repeats it with growing totals, not all members each time.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-pub(super) struct AnthropicUsage {
+pub struct AnthropicUsage {
     input_tokens: Option<Count>,
     cache_creation_input_tokens: Option<Count>,
     cache_read_input_tokens: Option<Count>,
     cache_creation: Option<AnthropicCacheCreation>,
     output_tokens: Option<Count>,
+    output_tokens_details: Option<AnthropicOutputDetails>,
     speed: Option<AnthropicSpeed>,
     service_tier: Option<AnthropicTier>,
 }
@@ -159,6 +173,12 @@ pub(super) struct AnthropicUsage {
 struct AnthropicCacheCreation {
     #[serde(default)]
     ephemeral_1h_input_tokens: Count,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+struct AnthropicOutputDetails {
+    #[serde(default)]
+    thinking_tokens: Count,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -178,20 +198,26 @@ enum AnthropicTier {
 }
 
 impl AnthropicUsage {
+    /// Tokens of thinking, part of the output.
+    pub fn thinking(&self) -> u64 {
+        self.output_tokens_details.unwrap_or_default().thinking_tokens.0
+    }
+
     /// Takes the last seen value of each member.
-    pub(super) fn update(&mut self, newer: &Self) {
+    pub fn update(&mut self, newer: &Self) {
         self.input_tokens = newer.input_tokens.or(self.input_tokens);
         self.cache_creation_input_tokens =
             newer.cache_creation_input_tokens.or(self.cache_creation_input_tokens);
         self.cache_read_input_tokens = newer.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.cache_creation = newer.cache_creation.or(self.cache_creation);
         self.output_tokens = newer.output_tokens.or(self.output_tokens);
+        self.output_tokens_details = newer.output_tokens_details.or(self.output_tokens_details);
         self.speed = newer.speed.or(self.speed);
         self.service_tier = newer.service_tier.or(self.service_tier);
     }
 
     /// The counts: the three disjoint input counters added up, writes split by their life.
-    pub(super) fn counts(&self) -> Usage {
+    pub fn counts(&self) -> Usage {
         let count = |count: Option<Count>| count.unwrap_or_default().0;
         let written = count(self.cache_creation_input_tokens);
         let cached_input = count(self.cache_read_input_tokens);
@@ -215,7 +241,7 @@ impl AnthropicUsage {
 /// `usageMetadata` of Gemini. Thoughts are billed as output and not part of the candidates' count.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct GeminiUsage {
+pub struct GeminiUsage {
     #[serde(default)]
     prompt_token_count: Count,
     #[serde(default)]
@@ -229,8 +255,13 @@ pub(super) struct GeminiUsage {
 }
 
 impl GeminiUsage {
+    /// Tokens of thinking, part of the output.
+    pub const fn thinking(&self) -> u64 {
+        self.thoughts_token_count.0
+    }
+
     /// The counts, in the common meaning.
-    pub(super) fn counts(&self) -> Usage {
+    pub fn counts(&self) -> Usage {
         Usage {
             input: self.prompt_token_count.0.saturating_add(self.tool_use_prompt_token_count.0),
             cached_input: self.cached_content_token_count.0,

@@ -25,6 +25,7 @@ use crate::response::usage::Usage;
 use crate::sse::Event;
 
 pub use progress::{End, Progress};
+pub use wire::Text;
 
 /// The form of an endpoint's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -101,6 +102,16 @@ impl ProviderError {
     }
 }
 
+/// The error that a JSON document says it is: an error body, or an event of a stream.
+pub fn error_in(json: &[u8]) -> Option<ProviderError> {
+    #[derive(serde::Deserialize)]
+    struct Carrier {
+        #[serde(default)]
+        error: wire::ErrorMember,
+    }
+    serde_json::from_slice::<Carrier>(json).ok()?.error.0
+}
+
 /// What a whole JSON answer with status 200 turns out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -163,6 +174,11 @@ fn fold_value(shape: Shape, events: &[Event]) -> Result<Value, Unfoldable> {
 /// for this body. The body must be a whole answer.
 pub fn unfold(shape: Shape, body: &[u8]) -> Result<Vec<Event>, Unfoldable> {
     unfold_value(shape, serde_json::from_slice(body)?, Cut::Words)
+}
+
+/// As [`unfold`], each text in one piece: for whoever reads the events rather than shows them.
+pub fn unfold_whole(shape: Shape, body: &[u8]) -> Result<Vec<Event>, Unfoldable> {
+    unfold_value(shape, serde_json::from_slice(body)?, Cut::Whole)
 }
 
 fn unfold_value(shape: Shape, body: Value, cut: Cut) -> Result<Vec<Event>, Unfoldable> {

@@ -10,7 +10,7 @@ use super::ProviderError;
 
 /// A string, borrowed from the document where it has no escapes.
 #[derive(Debug)]
-pub(super) struct Text<'a>(pub Cow<'a, str>);
+pub struct Text<'a>(pub Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(parser: D) -> Result<Self, D::Error> {

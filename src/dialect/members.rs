@@ -1,0 +1,151 @@
+//! Reading the members of a JSON object one by one, so that none is passed over in silence.
+
+use serde_json::{Map, Number, Value};
+
+use super::Untranslatable;
+
+/// Why a member is refused whose value is of the wrong kind.
+const WRONG: &str = "is not what its API describes";
+/// Why a member is refused that no reader knows.
+const UNKNOWN: &str = "has no counterpart in the provider's API";
+
+/// The members of one object that were not read yet. A null member counts as absent.
+pub(super) struct Members {
+    at: String,
+    left: Map<String, Value>,
+}
+
+impl Members {
+    /// A whole body.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Untranslatable> {
+        let value = serde_json::from_slice(body)
+            .map_err(|_| Untranslatable { field: "body".into(), reason: "is no JSON" })?;
+        Self::of(value, String::new())
+    }
+
+    /// The object `value`, which stands at `at`.
+    pub(super) fn of(value: Value, at: impl Into<String>) -> Result<Self, Untranslatable> {
+        match value {
+            Value::Object(left) => Ok(Self { at: at.into(), left }),
+            _ => Err(Untranslatable { field: at.into().into(), reason: WRONG }),
+        }
+    }
+
+    /// The path of a member.
+    pub(super) fn path(&self, name: &str) -> String {
+        if self.at.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at) }
+    }
+
+    /// The refusal of a member.
+    pub(super) fn refuse(&self, name: &str, reason: &'static str) -> Untranslatable {
+        Untranslatable { field: self.path(name).into(), reason }
+    }
+
+    /// Takes a member of any kind.
+    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+        // Order does not matter any more, and moving all that follow would cost.
+        self.left.swap_remove(name).filter(|value| !value.is_null())
+    }
+
+    fn as_kind<T>(
+        &mut self,
+        name: &str,
+        kind: impl FnOnce(Value) -> Option<T>,
+    ) -> Result<Option<T>, Untranslatable> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(value) => kind(value).map(Some).ok_or_else(|| self.refuse(name, WRONG)),
+        }
+    }
+
+    /// Takes a text.
+    pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, Untranslatable> {
+        self.as_kind(name, |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// Takes a text that must be there.
+    pub(super) fn needed_text(&mut self, name: &str) -> Result<String, Untranslatable> {
+        self.text(name)?.ok_or_else(|| self.refuse(name, "is missing"))
+    }
+
+    /// Takes a truth value.
+    pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Untranslatable> {
+        self.as_kind(name, |value| value.as_bool())
+    }
+
+    /// Takes a whole number that is not negative.
+    pub(super) fn count(&mut self, name: &str) -> Result<Option<u64>, Untranslatable> {
+        let whole = |value: &Value| value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..1e15).contains(n));
+        self.as_kind(name, |value| value.as_u64().or_else(|| whole(&value).map(|number| number as u64)))
+    }
+
+    /// Takes a number.
+    pub(super) fn number(&mut self, name: &str) -> Result<Option<Number>, Untranslatable> {
+        self.as_kind(name, |value| match value {
+            Value::Number(number) => Some(number),
+            _ => None,
+        })
+    }
+
+    /// Takes a number that says nothing where it is `default`.
+    pub(super) fn number_but(&mut self, name: &str, default: f64) -> Result<Option<Number>, Untranslatable> {
+        let differs = |number: &Number| number.as_f64().is_none_or(|number| (number - default).abs() > 0.0);
+        Ok(self.number(name)?.filter(differs))
+    }
+
+    /// Takes a list; an absent one is empty.
+    pub(super) fn list(&mut self, name: &str) -> Result<Vec<Value>, Untranslatable> {
+        let list = self.as_kind(name, |value| match value {
+            Value::Array(items) => Some(items),
+            _ => None,
+        })?;
+        Ok(list.unwrap_or_default())
+    }
+
+    /// Takes an object.
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<Self>, Untranslatable> {
+        let at = self.path(name);
+        self.take(name).map(|value| Self::of(value, at)).transpose()
+    }
+
+    /// Takes an object that must be there.
+    pub(super) fn needed(&mut self, name: &str) -> Result<Self, Untranslatable> {
+        self.object(name)?.ok_or_else(|| self.refuse(name, "is missing"))
+    }
+
+    /// Takes the objects of a list, each with its place.
+    pub(super) fn objects(
+        &mut self,
+        name: &str,
+    ) -> Result<impl Iterator<Item = Result<Self, Untranslatable>> + use<>, Untranslatable> {
+        let at = self.path(name);
+        let items = self.list(name)?.into_iter().enumerate();
+        Ok(items.map(move |(index, item)| Self::of(item, format!("{at}[{index}]"))))
+    }
+
+    /// Leaves members out that change nothing of the answer.
+    pub(super) fn ignore(&mut self, names: &[&str]) {
+        for name in names {
+            self.left.swap_remove(*name);
+        }
+    }
+
+    /// Refuses the named members, for this reason.
+    pub(super) fn refuse_all(&self, names: &[&str], reason: &'static str) -> Result<(), Untranslatable> {
+        match names.iter().find(|name| self.left.get(**name).is_some_and(|value| !value.is_null())) {
+            Some(name) => Err(self.refuse(name, reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Proves that every member was read.
+    pub(super) fn nothing_else(self) -> Result<(), Untranslatable> {
+        match self.left.iter().find(|(_, value)| !value.is_null()) {
+            Some((name, _)) => Err(self.refuse(name, UNKNOWN)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! One conversation in any provider's words: requests and replies translated by way of one form.
+//!
+//! A client's request is read into a [`Prompt`], a prompt is written for any provider; a provider's
+//! events are heard as [`Said`], and what was said is told in any client's events. So n dialects need
+//! n readers and writers, not one for each pair. A JSON body goes the same way as a stream: it is
+//! unfolded, translated and folded again.
+//!
+//! What cannot be said faithfully is [`Untranslatable`], with the client's own field and the reason.
+//! Left out without a word is only what changes neither the answer nor its shape.
+//!
+//! Pure: no clock, no network, no async.
+
+pub mod chat;
+mod members;
+pub mod messages;
+pub mod prompt;
+pub mod said;
+pub mod translator;
+
+use std::borrow::Cow;
+
+use crate::config::Dialect;
+use crate::request::endpoint::Endpoint;
+use crate::response::shape::Shape;
+
+pub use prompt::Prompt;
+pub use translator::{Stamp, Translator};
+
+/// An API that conversations are held in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// OpenAI's `/v1/chat/completions`, spoken by every compatible server.
+    Chat,
+    /// OpenAI's `/v1/responses`.
+    Responses,
+    /// Anthropic's `/v1/messages`.
+    Messages,
+    /// Gemini's `generateContent`.
+    Generate,
+}
+
+impl Api {
+    /// The API of an endpoint; `None` where it is no conversation.
+    pub const fn of(endpoint: Endpoint) -> Option<Self> {
+        match endpoint {
+            Endpoint::Chat => Some(Self::Chat),
+            Endpoint::Responses => Some(Self::Responses),
+            Endpoint::Messages => Some(Self::Messages),
+            Endpoint::Generate => Some(Self::Generate),
+            _ => None,
+        }
+    }
+
+    /// The API a provider of this dialect is asked in by whoever asks in another one.
+    pub const fn spoken_in(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Openai => Self::Chat,
+            Dialect::Anthropic => Self::Messages,
+            Dialect::Gemini => Self::Generate,
+        }
+    }
+
+    /// The form of its answers.
+    pub const fn shape(self) -> Shape {
+        match self {
+            Self::Chat => Shape::Chat,
+            Self::Responses => Shape::Responses,
+            Self::Messages => Shape::Messages,
+            Self::Generate => Shape::Gemini,
+        }
+    }
+
+    /// What the client of this API calls something that a provider cannot be told.
+    fn field(self, field: Field) -> Cow<'static, str> {
+        match self {
+            Self::Chat => chat::field(field),
+            Self::Messages => messages::field(field),
+            Self::Responses | Self::Generate => format!("{field:?}").into(),
+        }
+    }
+}
+
+/// What of a request cannot be said to a provider, and why not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` {reason}")]
+pub struct Untranslatable {
+    /// The path of the member in the client's request, as `messages[2].content[0]`.
+    pub field: Cow<'static, str>,
+    /// What is wrong with it, to be read after the field's name.
+    pub reason: &'static str,
+}
+
+/// A part of a [`Prompt`] that a provider has no words for; [`Untranslatable`] once the client's name
+/// for it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unsayable(pub Field, pub &'static str);
+
+/// The parts of a [`Prompt`], to say which of them a provider has no words for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The turn that stands at this place in the client's own list.
+    Turn(usize),
+    /// The tool that stands at this place in the client's own list.
+    Tool(usize),
+    /// Which tool must or may be called.
+    ToolChoice,
+    /// Whether several tools may be called at once.
+    ParallelCalls,
+    /// The form of the answer.
+    Format,
+    /// The limit of the answer's tokens.
+    MaxTokens,
+    /// Texts that end the answer.
+    Stop,
+    /// How many answers.
+    Choices,
+    /// How hard to think.
+    Effort,
+    /// Sampling temperature.
+    Temperature,
+    /// Nucleus sampling.
+    TopP,
+    /// Sampling among the k likeliest.
+    TopK,
+    /// Seed of the sampling.
+    Seed,
+    /// Penalty on what was said.
+    PresencePenalty,
+    /// Penalty on how often it was said.
+    FrequencyPenalty,
+    /// Probabilities of the tokens.
+    Logprobs,
+    /// How long-winded.
+    Verbosity,
+}
+
+/// The model a prompt is written for, as far as it matters.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The provider's name of the model.
+    pub model: &'a str,
+}
+
+/// Reads a client's request.
+///
+/// # Errors
+/// No other API has words for something in it, or it is not what its API describes.
+pub fn read(client: Api, body: &[u8]) -> Result<Prompt, Untranslatable> {
+    match client {
+        Api::Chat => chat::read(body),
+        Api::Messages | Api::Responses | Api::Generate => Err(Untranslatable {
+            field: "model".into(),
+            reason: "is of an API that pareto does not translate",
+        }),
+    }
+}
+
+/// Writes a request body for a provider.
+///
+/// # Errors
+/// This provider or model has no words for something in it.
+pub fn write(provider: Api, prompt: &Prompt, target: Target) -> Result<Vec<u8>, Untranslatable> {
+    let written = match provider {
+        Api::Messages => messages::write(prompt, target),
+        Api::Chat | Api::Generate | Api::Responses => {
+            Err(Unsayable(Field::Format, "cannot be said in this provider's API"))
+        }
+    };
+    let body = written
+        .map_err(|Unsayable(field, reason)| Untranslatable { field: prompt.client.field(field), reason })?;
+    Ok(body.to_string().into_bytes())
+}
+
+/// The path and query a provider is asked at.
+pub fn path(provider: Api, target: Target, stream: bool) -> String {
+    match provider {
+        Api::Chat => "/v1/chat/completions".to_owned(),
+        Api::Responses => "/v1/responses".to_owned(),
+        Api::Messages => "/v1/messages".to_owned(),
+        Api::Generate => {
+            let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+            format!("/v1beta/models/{}:{method}", target.model.trim_start_matches("models/"))
+        }
+    }
+}

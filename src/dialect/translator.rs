@@ -1,0 +1,161 @@
+//! A reply on its way from a provider's API to a client's: events in, events out.
+
+use bytes::Bytes;
+
+use super::Api;
+use super::chat::ChatTeller;
+use super::messages::MessagesHearer;
+use super::prompt::Prompt;
+use super::said::{Delta, Hear, Said, Tell};
+use crate::response::shape::{self, ProviderError};
+use crate::sse::{Event, EventWriter};
+
+/// What a reply is marked with where the provider's own does not say it.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    /// An id nobody else has.
+    pub id: String,
+    /// Now, in seconds since 1970.
+    pub created: u64,
+    /// The model asked for.
+    pub model: String,
+}
+
+/// Why a reply could not be translated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mistold {
+    /// It is not what the provider's API promises.
+    #[error("{0}")]
+    Broken(&'static str),
+    /// It is an error, in spite of its status.
+    #[error("{}", .0.message)]
+    Failed(ProviderError),
+}
+
+/// Translates one reply.
+pub struct Translator {
+    provider: Api,
+    client: Api,
+    hear: Box<dyn Hear>,
+    tell: Box<dyn Tell>,
+    said: Vec<Said>,
+    /// The names of custom tools: their input came wrapped in an object.
+    custom: Vec<String>,
+    /// The custom calls under way: choice, call, the JSON so far.
+    wrapped: Vec<(u32, u32, String)>,
+}
+
+/// The one argument of a custom tool where providers only know functions.
+pub(super) const CUSTOM_INPUT: &str = "input";
+
+impl Translator {
+    /// A translator of the reply that `provider` gives to `prompt`; `None` where it has no words yet.
+    pub fn new(provider: Api, prompt: &Prompt, stamp: Stamp) -> Option<Self> {
+        let hear: Box<dyn Hear> = match provider {
+            Api::Messages => Box::new(MessagesHearer::default()),
+            Api::Chat | Api::Generate | Api::Responses => return None,
+        };
+        let tell: Box<dyn Tell> = match prompt.client {
+            Api::Chat => Box::new(ChatTeller::new(prompt, stamp)),
+            Api::Messages | Api::Generate | Api::Responses => return None,
+        };
+        let custom = prompt.tools.iter().filter(|tool| tool.custom).map(|tool| tool.name.clone()).collect();
+        let client = prompt.client;
+        Some(Self { provider, client, hear, tell, said: Vec::new(), custom, wrapped: Vec::new() })
+    }
+
+    /// Translates the next event: into none, one or several.
+    ///
+    /// # Errors
+    /// It is not what the provider's API promises.
+    pub fn event(&mut self, event: &Event) -> Result<Vec<Event>, Mistold> {
+        self.hear.hear(event, &mut self.said).map_err(Mistold::Broken)?;
+        Ok(self.told())
+    }
+
+    /// Translates the end of the stream. Events that do not end the answer mean that it was cut.
+    pub fn end(&mut self) -> Vec<Event> {
+        self.hear.end(&mut self.said);
+        self.told()
+    }
+
+    /// Translates a whole JSON body.
+    ///
+    /// # Errors
+    /// It is an error, or not what the provider's API promises.
+    pub fn body(mut self, body: &[u8]) -> Result<Bytes, Mistold> {
+        let shape = self.provider.shape();
+        if let Some(error) = shape::inspect(shape, body).error {
+            return Err(Mistold::Failed(error));
+        }
+        let mut told = Vec::new();
+        for event in shape::unfold_whole(shape, body).map_err(|why| Mistold::Broken(why.0))? {
+            told.append(&mut self.event(&event)?);
+        }
+        told.append(&mut self.end());
+        shape::fold(self.client.shape(), &told).map_err(|why| Mistold::Broken(why.0))
+    }
+
+    fn told(&mut self) -> Vec<Event> {
+        let mut out = EventWriter::default();
+        for said in std::mem::take(&mut self.said) {
+            match self.unwrapped(said) {
+                Unwrapped::As(said) => self.tell.tell(said, &mut out),
+                Unwrapped::Held => {}
+                Unwrapped::After(input, said) => {
+                    self.tell.tell(input, &mut out);
+                    self.tell.tell(said, &mut out);
+                }
+            }
+        }
+        out.finish()
+    }
+
+    /// Holds the input of a custom tool back until it is whole, and takes it out of its wrapping.
+    fn unwrapped(&mut self, said: Said) -> Unwrapped {
+        if self.custom.is_empty() {
+            return Unwrapped::As(said);
+        }
+        match said {
+            Said::Delta(choice, Delta::Arguments { call, json }) => {
+                match self.wrapped.iter_mut().find(|(c, n, _)| (*c, *n) == (choice, call)) {
+                    Some((_, _, held)) => {
+                        held.push_str(&json);
+                        Unwrapped::Held
+                    }
+                    None => Unwrapped::As(Said::Delta(choice, Delta::Arguments { call, json })),
+                }
+            }
+            said => {
+                let whole = self.wrapped.pop().map(|(choice, call, json)| {
+                    Said::Delta(choice, Delta::Arguments { call, json: input_of(json) })
+                });
+                if let Said::Delta(choice, Delta::Call { call, name, .. }) = &said
+                    && self.custom.contains(name)
+                {
+                    self.wrapped.push((*choice, *call, String::new()));
+                }
+                match whole {
+                    Some(input) => Unwrapped::After(input, said),
+                    None => Unwrapped::As(said),
+                }
+            }
+        }
+    }
+}
+
+enum Unwrapped {
+    As(Said),
+    Held,
+    /// What was held back, and what shows that it is whole.
+    After(Said, Said),
+}
+
+/// The free text of a custom tool's call; arguments of another form are given as they are.
+fn input_of(json: String) -> String {
+    let wrapped: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&json).ok();
+    match wrapped.and_then(|mut members| members.shift_remove(CUSTOM_INPUT)) {
+        Some(serde_json::Value::String(input)) => input,
+        _ => json,
+    }
+}
