@@ -2,11 +2,13 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a command says is its result")]
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use pareto::config::{Config, Environment, LogFormat, LogLevel, Problem};
+use pareto::gateway::explain::Described;
 use pareto::server::{Listeners, Source, notify_ready, run_until_stopped};
 use pareto::sidecar::Sidecar;
 use pareto::telemetry::line::Lines;
@@ -22,7 +24,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[command(version)]
 struct Arguments {
     /// The configuration file; without one the built-in defaults apply.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
@@ -37,6 +39,22 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration file.
     Schema,
+    /// Say what would happen to a request, and why. Nothing is sent.
+    ///
+    /// A running pareto says so too, and what it has stored: POST /explain at its operators' address.
+    Explain {
+        /// The request's body, as JSON; `-` reads it from standard input.
+        request: PathBuf,
+        /// The endpoint's name, or the path of the POST.
+        #[arg(long, value_name = "NAME|PATH", default_value = "chat")]
+        endpoint: String,
+        /// A header of the request; may be given several times.
+        #[arg(long = "header", value_name = "NAME: VALUE")]
+        headers: Vec<String>,
+        /// Print JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Try pareto without a key: a simulated provider, the proxy and a small workload.
     Demo,
 }
@@ -50,6 +68,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Some(Command::Demo) => demo(),
+        Some(Command::Explain { request, endpoint, headers, json }) => {
+            explain(arguments.config, &request, endpoint, &headers, json)
+        }
         None => run(arguments.config),
     };
     match result {
@@ -93,11 +114,51 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, String> {
         .map_err(|error| format!("cannot start threads: {error}"))
 }
 
+/// Says what would happen to a request.
+fn explain(
+    config: Option<PathBuf>,
+    request: &Path,
+    endpoint: String,
+    headers: &[String],
+    json: bool,
+) -> Result<(), String> {
+    let (_, config) = load(config, &Environment::process())?;
+    let body = if request == Path::new("-") {
+        let mut body = Vec::new();
+        std::io::stdin().read_to_end(&mut body).map(|_| body)
+    } else {
+        std::fs::read(request)
+    };
+    let body = body.map_err(|error| format!("{} cannot be read: {error}", request.display()))?;
+    let headers = headers.iter().map(|header| {
+        let (name, value) =
+            header.split_once(':').ok_or_else(|| format!("`{header}` is no header; write NAME: VALUE"))?;
+        Ok((name.to_owned(), value.to_owned()))
+    });
+    let headers = headers.collect::<Result<_, String>>()?;
+    let said = runtime(1)?.block_on(async {
+        let gateway = pareto::sidecar::offline(config).map_err(|error| error.to_string())?;
+        gateway.explain(Described { endpoint, headers, body: body.into() }).await
+    })?;
+    if json {
+        println!("{:#}", said.json());
+    } else {
+        print!("{said}");
+    }
+    Ok(())
+}
+
+/// Where the configuration comes from, and what it says.
+fn load(file: Option<PathBuf>, environment: &Environment) -> Result<(Source, Config), String> {
+    let source = file.map_or_else(|| Source::Fixed(Box::default()), Source::File);
+    let config = source.load(environment).map_err(|problems| list(&problems))?;
+    Ok((source, config))
+}
+
 /// Runs the proxy until it is told to stop.
 fn run(file: Option<PathBuf>) -> Result<(), String> {
     let environment = Environment::process();
-    let source = file.map_or_else(|| Source::Fixed(Box::default()), Source::File);
-    let config = source.load(&environment).map_err(|problems| list(&problems))?;
+    let (source, config) = load(file, &environment)?;
     // Bound before anything else: a second instance fails here, at once.
     let listeners = Listeners::bind(config.listen, config.admin.listen).map_err(|error| error.to_string())?;
     let (spool, _written_on_exit) = Spool::start(std::io::stderr());

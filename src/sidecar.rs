@@ -35,15 +35,31 @@ impl Sidecar {
         listeners: Listeners,
         lines: Option<Lines>,
     ) -> std::io::Result<Self> {
-        let clock = Clock::system();
         let (resolver, connections) = (Arc::new(Resolver::default()), Arc::new(Connections::default()));
-        let upstream = Arc::new(PingoraUpstream::new(resolver.clone(), connections.clone()));
-        let io = Io { clock, upstream };
-        let telemetry = Telemetry::new(&config, clock, lines).map_err(std::io::Error::other)?;
-        let kept = Arc::new(Kept::new(&config, Arc::new(telemetry), Secret(rand::random())));
-        let shared = Shared::new(Gateway::build(config, io.clone(), kept), resolver, connections);
+        let io = outside(&resolver, &connections);
+        let gateway = gateway(config, io.clone(), lines)?;
+        let shared = Shared::new(gateway, resolver, connections);
         let reloader = Reloader::new(source, environment, io, shared.clone());
         let running = listeners.serve(shared, reloader.clone())?;
         Ok(Self { running, reloader })
     }
+}
+
+/// A gateway that is asked what it would do, and never serves.
+///
+/// # Errors
+/// Two metrics of one name.
+pub fn offline(config: Config) -> std::io::Result<Gateway> {
+    gateway(config, outside(&Arc::default(), &Arc::default()), None)
+}
+
+fn outside(resolver: &Arc<Resolver>, connections: &Arc<Connections>) -> Io {
+    let upstream = Arc::new(PingoraUpstream::new(resolver.clone(), connections.clone()));
+    Io { clock: Clock::system(), upstream }
+}
+
+fn gateway(config: Config, io: Io, lines: Option<Lines>) -> std::io::Result<Gateway> {
+    let telemetry = Telemetry::new(&config, io.clock, lines).map_err(std::io::Error::other)?;
+    let kept = Arc::new(Kept::new(&config, Arc::new(telemetry), Secret(rand::random())));
+    Ok(Gateway::build(config, io, kept))
 }

@@ -12,6 +12,16 @@ pub enum Scheme {
     Https,
 }
 
+impl Scheme {
+    /// As it stands in a URL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 /// The base URL of a provider, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProviderUrl {
@@ -95,11 +105,7 @@ fn can_be_named(host: &str) -> bool {
 
 impl fmt::Display for ProviderUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-        };
-        write!(formatter, "{scheme}://{}{}", self.authority, self.base_path)
+        write!(formatter, "{}://{}{}", self.scheme.name(), self.authority, self.base_path)
     }
 }
 

@@ -37,9 +37,7 @@ impl Gateway {
         let bypass = request.facts.private.or(control.no_store.then_some("no-store"));
         let wanted = bypass.is_none() && (cache_mode != Mode::Skip || coalesce != Mode::Skip);
         let share = self.config.cache.share;
-        // A cache that only observes must not make others share the calls of other spellings.
-        let folds = cache_mode == Mode::Act || coalesce != Mode::Act;
-        let folding = if folds { self.config.cache.exact_normalize } else { Folding::default() };
+        let folding = self.folding(cache_mode, coalesce);
         let plan = Plan {
             key: wanted.then(|| CacheKey::of(request, &account.id, share, folding, &self.kept.secret)),
             cache: self.cache_plan(request, if bypass.is_some() { Mode::Skip } else { cache_mode }),
@@ -48,6 +46,13 @@ impl Gateway {
             bypass,
         };
         Ok(Decision { plan, account })
+    }
+
+    /// By what the user's last message is folded in the key.
+    pub(super) fn folding(&self, cache: Mode, coalesce: Mode) -> Folding {
+        // A cache that only observes must not make others share the calls of other spellings.
+        let folds = cache == Mode::Act || coalesce != Mode::Act;
+        if folds { self.config.cache.exact_normalize } else { Folding::default() }
     }
 
     fn cache_plan(&self, request: &ApiRequest, mode: Mode) -> CachePlan {

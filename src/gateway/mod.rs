@@ -2,6 +2,7 @@
 
 pub mod build;
 mod decide;
+pub mod explain;
 mod fly;
 mod head;
 mod record;

@@ -2,6 +2,7 @@
 
 pub mod cache_control;
 pub mod endpoint;
+pub mod explanation;
 pub mod facts;
 mod folded;
 pub mod identity;

@@ -4,20 +4,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use serde_json::{Value, json};
 
-use super::{Reloader, Shared};
+use super::{Reloader, Shared, body, explain};
 use crate::cache::Purge;
 use crate::config::Problem;
 use crate::telemetry::metrics::Readings;
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Bytes that a described request may have beside its body.
+const MORE_THAN_BODY: u64 = 64 * 1024;
 
 /// Answers operators.
 pub struct Admin {
@@ -54,13 +57,14 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/config") => self.config(),
             (&Method::GET | &Method::HEAD, "/") => Answer::text(
                 StatusCode::OK,
-                "pareto\n\nGET /metrics\nGET /healthz\nGET /readyz\nGET /config\nPOST /reload\nDELETE /cache?tenant=&model=&key=&tag=\n",
+                "pareto\n\nGET /metrics\nGET /healthz\nGET /readyz\nGET /config\nPOST /reload\nPOST /explain\nDELETE /cache?tenant=&model=&key=&tag=\n",
             ),
             (&Method::POST, "/reload") => self.reload().await,
             (&Method::DELETE, "/cache") => self.purge(head.uri.query().unwrap_or_default()),
-            (_, "/" | "/healthz" | "/readyz" | "/metrics" | "/config" | "/reload" | "/cache") => {
-                Answer::problem(StatusCode::METHOD_NOT_ALLOWED, "This path has another method; see GET /.")
-            }
+            (
+                _,
+                "/" | "/healthz" | "/readyz" | "/metrics" | "/config" | "/reload" | "/explain" | "/cache",
+            ) => Answer::problem(StatusCode::METHOD_NOT_ALLOWED, "This path has another method; see GET /."),
             _ => Answer::problem(
                 StatusCode::NOT_FOUND,
                 "There is no such path; see GET / for those there are.",
@@ -140,6 +144,33 @@ impl Admin {
         }
     }
 
+    /// Says what would happen to the request that the body describes, as text for who asks for that.
+    async fn explain(&self, session: &mut ServerSession) -> Answer {
+        let head = session.req_header();
+        if let Some(refusal) = self.refusal(head) {
+            return refusal;
+        }
+        let accept = head.headers.get(ACCEPT).map(http::HeaderValue::as_bytes);
+        let text = accept.is_some_and(|accept| accept.starts_with(b"text/plain"));
+        let gateway = self.shared.gateway.load_full();
+        // What is described is about as large as what may be sent.
+        let most = gateway.config.max_body.saturating_add(MORE_THAN_BODY);
+        let body = match body::read(session, most, gateway.config.client.body).await {
+            Ok(body::Body::Whole(body)) => body,
+            Ok(body::Body::Refused(error)) => return Answer::problem(error.status, &error.message),
+            Err(error) => return Answer::problem(StatusCode::BAD_REQUEST, &error.to_string()),
+        };
+        let explained = match explain::described(&body) {
+            Ok(described) => gateway.explain(described).await,
+            Err(wrong) => Err(wrong),
+        };
+        match explained {
+            Ok(said) if text => Answer::text(StatusCode::OK, &said.to_string()),
+            Ok(said) => Answer::json(StatusCode::OK, &said.json()),
+            Err(wrong) => Answer::problem(StatusCode::BAD_REQUEST, &wrong),
+        }
+    }
+
     fn purge(&self, query: &str) -> Answer {
         let mut purge = Purge::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -202,7 +233,12 @@ fn is_address_or_localhost(host: &str) -> bool {
 #[async_trait]
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        let answer = self.answer(session.req_header()).await;
+        let head = session.req_header();
+        let answer = if head.method == Method::POST && head.uri.path() == "/explain" {
+            self.explain(session).await
+        } else {
+            self.answer(head).await
+        };
         let body = answer.body.into_bytes();
         let mut response = Response::builder()
             .status(answer.status)

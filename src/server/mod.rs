@@ -3,6 +3,7 @@
 pub mod admin;
 mod body;
 mod connection;
+mod explain;
 mod life;
 mod listen;
 mod proxy;

@@ -49,6 +49,18 @@ impl Step {
     const ALL: [Self; 6] =
         [Self::Digits, Self::Arabic, Self::Case, Self::Punctuation, Self::Emoji, Self::Whitespace];
 
+    /// The name it is written by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Whitespace => "whitespace",
+            Self::Case => "case",
+            Self::Punctuation => "punctuation",
+            Self::Digits => "digits",
+            Self::Arabic => "arabic",
+            Self::Emoji => "emoji",
+        }
+    }
+
     fn apply(self, text: &str, place: Place) -> String {
         match self {
             Self::Whitespace => whitespace::fold(text, place),

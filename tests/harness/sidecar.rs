@@ -77,6 +77,12 @@ impl Pareto {
         Answer::of(self.client.request(method, url).send().await.unwrap()).await
     }
 
+    /// What pareto says would happen to a request, as `POST /explain` tells it to programs.
+    pub async fn explain(&self, described: Value) -> Answer {
+        let url = format!("http://{}/explain", self.sidecar.running.admin);
+        Answer::of(self.client.post(url).json(&described).send().await.unwrap()).await
+    }
+
     /// What a counter or gauge shows now: the sum of all its series with these labels.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         metrics::sum(&self.admin(Method::GET, "/metrics").await.text(), name, labels)

@@ -1,0 +1,214 @@
+//! What would happen to a request, and why. Nothing is sent, nothing is counted.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method};
+
+use super::Gateway;
+use super::decide::Decision;
+use crate::cache::entry::Freshness;
+use crate::config::{Mode, Share, Switch};
+use crate::request::ApiRequest;
+use crate::request::endpoint::Endpoint;
+use crate::request::explanation::{Explanation, Section};
+use crate::route::{family, outbound};
+use crate::text::Step;
+
+/// A request as somebody describes it who wants it explained.
+#[derive(Debug, Default)]
+pub struct Described {
+    /// The endpoint's name (`chat`), or the path of a POST (`/v1/vector_stores/vs_1/search`).
+    pub endpoint: String,
+    /// Its headers, by name and value.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Described {
+    /// The request's head.
+    ///
+    /// # Errors
+    /// What is no endpoint, or no header.
+    fn head(&self) -> Result<Parts, String> {
+        let path = if self.endpoint.starts_with('/') { &self.endpoint } else { path_of(&self.endpoint)? };
+        let mut request = http::Request::builder().method(Method::POST).uri(path);
+        for (name, value) in &self.headers {
+            let name = HeaderName::from_bytes(name.trim().as_bytes())
+                .map_err(|_| format!("`{name}` is no header's name"))?;
+            let value = HeaderValue::from_str(value.trim())
+                .map_err(|_| format!("the value of `{name}` is none for a header"))?;
+            request = request.header(name, value);
+        }
+        let request = request.body(()).map_err(|error| format!("`{}`: {error}", self.endpoint))?;
+        Ok(request.into_parts().0)
+    }
+}
+
+/// The path of an endpoint that has only one.
+fn path_of(name: &str) -> Result<&'static str, String> {
+    match Endpoint::ALL.into_iter().find(|endpoint| endpoint.name() == name) {
+        Some(Endpoint::Chat) => Ok("/v1/chat/completions"),
+        Some(Endpoint::Completions) => Ok("/v1/completions"),
+        Some(Endpoint::Responses) => Ok("/v1/responses"),
+        Some(Endpoint::Embeddings) => Ok("/v1/embeddings"),
+        Some(Endpoint::Moderations) => Ok("/v1/moderations"),
+        Some(Endpoint::Messages) => Ok("/v1/messages"),
+        Some(Endpoint::VectorStoreSearch) => {
+            Err("which store is in the path; write it, such as /v1/vector_stores/vs_1/search".to_owned())
+        }
+        Some(Endpoint::Generate | Endpoint::EmbedContent | Endpoint::BatchEmbedContents) => {
+            Err("the model is in the path; write it, such as /v1beta/models/gemini-2.5-flash:generateContent"
+                .to_owned())
+        }
+        None => {
+            let names: Vec<_> = Endpoint::ALL.iter().map(|endpoint| endpoint.name()).collect();
+            Err(format!("`{name}` is no endpoint; there are {}, or write a path", names.join(", ")))
+        }
+    }
+}
+
+impl Gateway {
+    /// Says what would happen to a request.
+    ///
+    /// # Errors
+    /// What is wrong with the description.
+    pub async fn explain(&self, described: Described) -> Result<Explanation, String> {
+        let head = described.head()?;
+        let mut said = Explanation::default();
+        let Some(endpoint) = self.understands(&head) else {
+            said.section("request").because(
+                "endpoint",
+                None::<String>,
+                "not one that is understood; it passes through as it is",
+            );
+            if let Some(account) = self.router().account(family(head.uri.path())) {
+                said.section("route").fact("provider", &*account.name);
+            }
+            return Ok(said);
+        };
+        let too_large = described.body.len() as u64 > self.config.max_body;
+        let request = self.request(endpoint, &head, described.body).await;
+        let section = said.section("request");
+        explain_request(&request, section);
+        if too_large {
+            section.because("refused", 413, "its body is over max_body");
+            return Ok(said);
+        }
+        match self.decide(&request) {
+            Err(error) => {
+                section.because("refused", error.status.as_u16(), &*error.message);
+            }
+            Ok(decision) => {
+                self.explain_sharing(&decision, section);
+                self.explain_cache(&request, &decision, said.section("cache"));
+                self.explain_coalescing(&decision, said.section("coalesce"));
+                self.explain_route(&request, &decision, said.section("route"));
+            }
+        }
+        Ok(said)
+    }
+
+    fn explain_sharing(&self, decision: &Decision, section: &mut Section) {
+        let (scope, who) = match self.config.cache.share {
+            Share::Credential => ("credential", "only callers with the same key get each other's answers"),
+            Share::Tenant => ("tenant", "callers of the same tenant get each other's answers"),
+            Share::Everyone => ("everyone", "all callers get each other's answers"),
+        };
+        section.because("scope", scope, who);
+        match (decision.plan.key, decision.plan.bypass) {
+            (Some(key), _) => section.fact("key", key.hex()),
+            (None, Some(reason)) => section.because("key", None::<String>, reason),
+            (None, None) => section.because("key", None::<String>, "neither cached nor shared"),
+        };
+    }
+
+    fn explain_cache(&self, request: &ApiRequest, decision: &Decision, section: &mut Section) {
+        let cache = &decision.plan.cache;
+        if let Some(reason) = decision.plan.bypass {
+            section.because("policy", "bypass", reason);
+            return;
+        }
+        let switch = switched(self.config.features.cache, "cache");
+        match cache.mode {
+            Mode::Skip => {
+                section.because("policy", "off", switch);
+                return;
+            }
+            Mode::Observe => section.because("policy", "observe", switch),
+            Mode::Act => section.fact("policy", "on"),
+        };
+        section.fact("looks up", cache.lookup).fact("stores", cache.store);
+        section.fact("ttl", humantime::format_duration(cache.ttl).to_string());
+        for (name, period) in
+            [("stale while revalidate", cache.while_revalidate), ("stale if error", cache.if_error)]
+        {
+            if !period.is_zero() {
+                section.fact(name, humantime::format_duration(period).to_string());
+            }
+        }
+        let folding = self.folding(cache.mode, decision.plan.coalesce);
+        if request.folded_digest(folding).is_some() {
+            let steps: Vec<&str> = folding.steps().map(Step::name).collect();
+            section.because("normalize", steps, "the text of the user's last message counts folded");
+        }
+        if cache.only_if_cached {
+            section.because("only if cached", true, "Cache-Control of the request");
+        }
+        self.explain_entry(decision, section);
+    }
+
+    /// What memory holds for this request.
+    fn explain_entry(&self, decision: &Decision, section: &mut Section) {
+        let now = self.io.clock.now();
+        let Some(entry) = decision.plan.key.and_then(|key| self.kept.cache.find(&key)) else {
+            section.fact("in memory", false);
+            return;
+        };
+        let worth = match entry.freshness(&decision.plan.cache, now) {
+            Freshness::Fresh => "it would be served",
+            Freshness::Revalidate => "it would be served, and a new one fetched",
+            Freshness::IfError => "it would be served if the provider failed",
+            Freshness::Unusable => "it is too old for this request",
+        };
+        let left = entry.seconds_left(now);
+        section.because("in memory", true, format!("{worth}; {left} s of its ttl are left"));
+    }
+
+    fn explain_coalescing(&self, decision: &Decision, section: &mut Section) {
+        let switch = switched(self.config.features.coalesce, "coalesce");
+        match (decision.plan.coalesce, decision.plan.bypass) {
+            (Mode::Act, _) => section.fact("policy", "on"),
+            (Mode::Observe, _) => section.because("policy", "observe", switch),
+            (Mode::Skip, Some(reason)) => section.because("policy", "off", reason),
+            (Mode::Skip, None) if self.config.features.coalesce == Switch::On => {
+                section.because("policy", "off", "Cache-Control of the request asks for a new answer")
+            }
+            (Mode::Skip, None) => section.because("policy", "off", switch),
+        };
+    }
+
+    fn explain_route(&self, request: &ApiRequest, decision: &Decision, section: &mut Section) {
+        let provider = &decision.account.provider;
+        let path = outbound::target(provider, &request.head.uri);
+        section.fact("provider", &*decision.account.name);
+        section.fact("url", format!("{}://{}{path}", provider.url.scheme.name(), provider.url.authority));
+        section.fact("key", if provider.keys.is_empty() { "the caller's own" } else { "the provider's" });
+    }
+}
+
+fn explain_request(request: &ApiRequest, section: &mut Section) {
+    section.because("endpoint", request.endpoint.name(), format!("POST {}", request.head.uri.path()));
+    section.fact("model", request.model());
+    section.fact("stream", request.wants_stream());
+    section.fact("tenant", &*request.identity.tenant);
+    if request.facts.is_unread() {
+        section.because("body", "unread", "it is not JSON as it is understood; the provider judges it");
+    }
+}
+
+/// How a feature's switch stands.
+fn switched(switch: Switch, name: &str) -> String {
+    let written = serde_json::to_value(switch).unwrap_or_default();
+    format!("features.{name} is {}", written.as_str().unwrap_or("on"))
+}
