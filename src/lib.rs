@@ -26,6 +26,7 @@
 //! | [`route`] | who is asked, with which path, headers and key |
 //! | [`cache`] | stored answers: found, proved, judged fresh or stale, purged |
 //! | [`coalesce`] | flights: one call for all who ask the same at the same time |
+//! | [`limits`] | counts and budgets: who is let through, waits or is refused; reserved before, settled after |
 //! | [`telemetry`] | the books: metrics and a log line out of each settled exchange |
 //! | [`gateway`] | the pipeline; one generation of the configuration at work |
 //! | [`server`] | Pingora's side: sockets, the phases, the writer, the operators' listener, reload, life and end |
@@ -40,7 +41,7 @@
 //! | 6 | `main`, [`demo`] over [`sidecar`] | wiring; nothing below knows of them |
 //! | 5 | [`server`] | with `io::pingora` the only code that knows Pingora |
 //! | 4 | [`gateway`] | the only one that knows all rooms; carries values between them |
-//! | 3 | [`cache`], [`coalesce`], [`telemetry`] | siblings never meet |
+//! | 3 | [`cache`], [`coalesce`], [`limits`], [`telemetry`] | siblings never meet |
 //! | 2 | [`route`] over [`dialect`] | `dialect` is pure: no async, no clock, no network |
 //! | 1 | [`exchange`] over [`response`] over [`request`] over [`error`] | values |
 //! | 0 | [`io`] over [`config`] over [`text`]; [`sse`], [`json`] | the ground |
@@ -69,6 +70,7 @@ pub mod exchange;
 pub mod gateway;
 pub mod io;
 pub mod json;
+pub mod limits;
 pub mod request;
 pub mod response;
 pub mod route;

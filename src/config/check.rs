@@ -1,5 +1,7 @@
 //! The file as written -> the configuration as meant, or everything that is wrong with it.
 
+mod limits;
+
 use std::time::Duration;
 
 use super::choice::Share;
@@ -54,7 +56,12 @@ fn meant(file: File, report: &mut Report) -> Config {
             abandoned: file.coalesce.abandoned,
             max_waiters: positive(file.coalesce.max_waiters, "coalesce.max_waiters", report),
         },
-        features: Features { cache: file.features.cache, coalesce: file.features.coalesce },
+        limits: limits::limits(&file.limits, report),
+        features: Features {
+            cache: file.features.cache,
+            coalesce: file.features.coalesce,
+            limits: file.features.limits,
+        },
         prices: prices(&file, report),
         shutdown: Shutdown { grace: file.shutdown.grace.0 },
         log: Log { format: file.log.format, level: file.log.level, exchanges: file.log.exchanges.0 },
@@ -67,8 +74,12 @@ fn meant(file: File, report: &mut Report) -> Config {
 }
 
 fn positive(count: Count, path: &str, report: &mut Report) -> usize {
+    positive_at(count, &path.into(), report)
+}
+
+fn positive_at(count: Count, path: &Path, report: &mut Report) -> usize {
     if count.0 == 0 {
-        report.wrong(&path.into(), "is 0; write at least 1");
+        report.wrong(path, "is 0; write at least 1");
     }
     count.0 as usize
 }

@@ -3,6 +3,8 @@
 //! The JSON Schema is made from these structures and their comments, and `conf/pareto.yaml` is
 //! tested against them.
 
+pub mod limits;
+
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use http::HeaderName;
@@ -75,6 +77,8 @@ pub struct File {
     pub cache: Cache,
     /// Sharing one upstream call among identical requests that arrive while it is under way.
     pub coalesce: Coalesce,
+    /// Limits and budgets; all that match a request apply to it.
+    pub limits: Vec<limits::Limit>,
     /// Switches features on, off, to observation, or on for a share of tenants.
     pub features: Features,
     /// Prices by model, in USD per million tokens; they replace or extend the built-in table.
@@ -103,6 +107,7 @@ impl Default for File {
             tenants: Tenants::default(),
             cache: Cache::default(),
             coalesce: Coalesce::default(),
+            limits: Vec::new(),
             features: Features::default(),
             prices: Named::default(),
             shutdown: Shutdown::default(),
@@ -339,11 +344,13 @@ pub struct Features {
     pub cache: Switch,
     /// Sharing calls under way.
     pub coalesce: Switch,
+    /// Limits and budgets.
+    pub limits: Switch,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { cache: Switch::On, coalesce: Switch::On }
+        Self { cache: Switch::On, coalesce: Switch::On, limits: Switch::On }
     }
 }
 

@@ -7,9 +7,11 @@ mod check;
 mod choice;
 mod environment;
 mod file;
+pub mod limit;
 mod named;
 mod problem;
 mod quantity;
+pub mod quota;
 mod report;
 mod scalar;
 mod secret;
@@ -59,6 +61,8 @@ pub struct Config {
     pub cache: Cache,
     /// Sharing one upstream call among identical requests.
     pub coalesce: Coalesce,
+    /// Limits and budgets, in the order written.
+    pub limits: Vec<limit::Limit>,
     /// Which features act.
     pub features: Features,
     /// Prices that replace or extend the built-in table, by model.
@@ -174,6 +178,8 @@ pub struct Features {
     pub cache: Switch,
     /// Sharing calls in flight.
     pub coalesce: Switch,
+    /// Limits and budgets.
+    pub limits: Switch,
 }
 
 /// What a model costs, in USD per million tokens.

@@ -1,6 +1,7 @@
 //! The configuration from outside: text in, values or problems out.
 
 mod defaults;
+mod limits;
 mod problems;
 mod references;
 mod reload;

@@ -1,0 +1,275 @@
+//! One count: what is used and reserved of one measure by one subject.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::budget::Window;
+use super::rate::Rate;
+use crate::config::limit::{Measure, Quota, Window as Written};
+use crate::config::quota::Unit;
+
+/// What time it is, twice: rates run on a clock that never steps, budgets on the calendar's.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Nanoseconds since the process began.
+    pub steady: u64,
+    /// Seconds since 1970 UTC.
+    pub unix: i64,
+}
+
+/// How one measure of a limit is counted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gauge {
+    /// What is counted.
+    pub measure: Measure,
+    /// How much there is.
+    pub quota: u64,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Kind {
+    Rate(Rate, Duration),
+    Budget { unit: Unit, zone: TimeZone, window: Window },
+    Now,
+}
+
+/// One count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meter {
+    /// A rate's theoretical arrival time, or what is used in a budget's window.
+    spent: u128,
+    /// When the budget's window began, in seconds since 1970.
+    start: i64,
+    /// What is reserved.
+    reserved: u64,
+    /// How many of the alert's shares have been told in this window.
+    pub told: u8,
+    /// Whether it has been told in this window that it will not last.
+    pub forecast_told: bool,
+}
+
+/// Why an amount does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom {
+    /// See [`super::ledger::Short::soonest`].
+    pub soonest: Option<Duration>,
+    /// See [`super::ledger::Short::likely`].
+    pub likely: Duration,
+}
+
+/// A guess for what another request's end makes room for.
+const SOME_TIME: Duration = Duration::from_secs(1);
+
+impl Gauge {
+    /// The gauge of a quota.
+    pub fn new(quota: &Quota) -> Self {
+        let kind = match &quota.window {
+            Written::Rate { period, burst } => Kind::Rate(Rate::new(quota.amount, *period, *burst), *period),
+            Written::Calendar { unit, zone } => {
+                let window = Window { start: 0, end: 0 };
+                Kind::Budget { unit: *unit, zone: zone.clone(), window }
+            }
+            Written::Now => Kind::Now,
+        };
+        Self { measure: quota.measure, quota: quota.amount, kind }
+    }
+
+    /// Whether counts of `other` can go on under this one.
+    pub fn continues(&self, other: &Self) -> bool {
+        self.measure == other.measure
+            && match (&self.kind, &other.kind) {
+                (Kind::Rate(..), Kind::Rate(..)) | (Kind::Now, Kind::Now) => true,
+                (
+                    Kind::Budget { unit, zone, .. },
+                    Kind::Budget { unit: unit_before, zone: zone_before, .. },
+                ) => unit == unit_before && zone == zone_before,
+                _ => false,
+            }
+    }
+
+    /// The count that goes on under this gauge from one of `before`; `None` keeps only what is
+    /// reserved, for that will be given back here.
+    pub fn carry(&self, before: Option<&Self>, meter: &Meter, now: Now) -> Meter {
+        let reserved = Meter { reserved: meter.reserved, ..Meter::default() };
+        let Some(before) = before.filter(|before| self.continues(before)) else { return reserved };
+        match (&self.kind, &before.kind) {
+            (Kind::Rate(rate, _), Kind::Rate(rate_before, _)) => {
+                let level = rate_before.level(meter.spent, now.steady);
+                Meter { spent: rate.with_level(level, now.steady), ..reserved }
+            }
+            _ => *meter,
+        }
+    }
+
+    /// Whether this is a budget.
+    pub fn is_budget(&self) -> bool {
+        matches!(self.kind, Kind::Budget { .. })
+    }
+
+    /// The most at once.
+    pub fn most(&self) -> u64 {
+        match &self.kind {
+            Kind::Rate(rate, _) => rate.burst(),
+            Kind::Budget { .. } | Kind::Now => self.quota,
+        }
+    }
+
+    /// Turns the calendar's page where that is due. A clock that steps back leaves a count in its
+    /// later window, unless that is so far ahead that the clock must have been wrong before.
+    fn turn(&mut self, meter: &mut Meter, unix: i64) {
+        let Kind::Budget { unit, zone, window } = &mut self.kind else { return };
+        if unix < window.start || unix >= window.end {
+            *window = Window::containing(unix, *unit, zone);
+        }
+        let length = i64::try_from(window.seconds()).unwrap_or(i64::MAX);
+        if meter.start < window.start {
+            *meter = Meter { start: window.start, reserved: meter.reserved, ..Meter::default() };
+        } else if meter.start > window.start.saturating_add(length) {
+            meter.start = window.start;
+        }
+    }
+
+    /// What is used of [`Gauge::most`] now.
+    pub fn used(&mut self, meter: &mut Meter, now: Now) -> u64 {
+        self.turn(meter, now.unix);
+        match &self.kind {
+            Kind::Rate(rate, _) => rate.level(meter.spent, now.steady),
+            Kind::Budget { .. } => u64::try_from(meter.spent).unwrap_or(u64::MAX),
+            Kind::Now => 0,
+        }
+    }
+
+    /// Whether `amount` fits beside what is used and reserved.
+    ///
+    /// # Errors
+    /// When it will.
+    pub fn fits(&mut self, meter: &mut Meter, amount: u64, now: Now) -> Result<(), NoRoom> {
+        if amount == 0 {
+            return Ok(());
+        }
+        let used = self.used(meter, now);
+        let taken = used.saturating_add(meter.reserved);
+        if taken.saturating_add(amount) <= self.most() {
+            return Ok(());
+        }
+        if amount > self.most() {
+            return Err(NoRoom { soonest: None, likely: Duration::MAX });
+        }
+        let blocked_by_used = used.saturating_add(amount) > self.most();
+        Err(match &self.kind {
+            Kind::Rate(rate, _) => {
+                let all_used = rate.take(meter.spent, now.steady, meter.reserved);
+                NoRoom {
+                    soonest: rate.until(meter.spent, now.steady, amount),
+                    likely: rate.until(all_used, now.steady, amount).unwrap_or(Duration::MAX),
+                }
+            }
+            Kind::Budget { window, .. } if blocked_by_used => {
+                let left = Duration::from_secs(window.left(now.unix));
+                NoRoom { soonest: Some(left), likely: left }
+            }
+            Kind::Budget { .. } | Kind::Now => NoRoom { soonest: Some(Duration::ZERO), likely: SOME_TIME },
+        })
+    }
+
+    /// Counts `amount` as used.
+    pub fn spend(&mut self, meter: &mut Meter, amount: u64, now: Now) {
+        self.turn(meter, now.unix);
+        match &self.kind {
+            Kind::Rate(rate, _) => meter.spent = rate.take(meter.spent, now.steady, amount),
+            Kind::Budget { .. } => meter.spent = meter.spent.saturating_add(u128::from(amount)),
+            Kind::Now => {}
+        }
+    }
+
+    /// Whether the count says no more than a new one would.
+    pub fn is_idle(&mut self, meter: &mut Meter, now: Now) -> bool {
+        meter.reserved == 0 && self.used(meter, now) == 0
+    }
+
+    /// The length of the window; zero for what is counted at one moment.
+    pub fn window(&self) -> Duration {
+        match &self.kind {
+            Kind::Rate(_, period) => *period,
+            Kind::Budget { window, .. } => Duration::from_secs(window.seconds()),
+            Kind::Now => Duration::ZERO,
+        }
+    }
+
+    /// The window of the calendar it counts in.
+    pub fn calendar(&self) -> Option<Window> {
+        match &self.kind {
+            Kind::Budget { window, .. } => Some(*window),
+            _ => None,
+        }
+    }
+
+    /// Until all that is used is free again.
+    pub fn reset(&self, meter: &Meter, now: Now) -> Duration {
+        match &self.kind {
+            Kind::Rate(rate, _) => rate.until(meter.spent, now.steady, rate.burst()).unwrap_or_default(),
+            Kind::Budget { window, .. } => Duration::from_secs(window.left(now.unix)),
+            Kind::Now => Duration::ZERO,
+        }
+    }
+
+    /// When the budget will be used up if the rest of its window goes on as it did so far; `None`
+    /// where it lasts, or where it is too soon to say.
+    pub fn exhausted(&mut self, meter: &mut Meter, now: Now) -> Option<i64> {
+        /// Parts of the window, and of the budget, before which the pace says nothing: 1/20 and 1/10.
+        const SOON: (u64, u64) = (20, 10);
+        let used = self.used(meter, now);
+        let Kind::Budget { window, .. } = &self.kind else { return None };
+        let passed = u64::try_from(now.unix.saturating_sub(window.start)).ok()?;
+        if used == 0 || passed < window.seconds() / SOON.0 || used < self.quota / SOON.1 {
+            return None;
+        }
+        let lasts = u128::from(passed) * u128::from(self.quota) / u128::from(used);
+        let at = window.start.saturating_add(i64::try_from(lasts).ok()?);
+        (at < window.end).then_some(at)
+    }
+
+    /// The count as it is written down: used, and the window it is in.
+    pub fn written(&mut self, meter: &mut Meter, now: Now) -> (u64, i64) {
+        (self.used(meter, now), meter.start)
+    }
+
+    /// A count as it was written down `ago` before now.
+    pub fn restored(&self, used: u64, start: i64, ago: Duration, now: Now) -> Meter {
+        match &self.kind {
+            Kind::Rate(rate, _) => {
+                let drained = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
+                // Drains from when it was written, which may be before this process began.
+                let arrival = rate.with_level(used, now.steady);
+                let past = u128::from(drained).saturating_mul(u128::from(self.quota));
+                Meter { spent: arrival.saturating_sub(past), ..Meter::default() }
+            }
+            Kind::Budget { .. } => Meter { spent: u128::from(used), start, ..Meter::default() },
+            Kind::Now => Meter::default(),
+        }
+    }
+}
+
+impl Meter {
+    /// What is reserved.
+    pub fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
+    /// Reserves what fits.
+    pub fn reserve(&mut self, amount: u64) {
+        self.reserved = self.reserved.saturating_add(amount);
+    }
+
+    /// Gives back what was reserved.
+    pub fn release(&mut self, amount: u64) {
+        self.reserved = self.reserved.saturating_sub(amount);
+    }
+
+    /// Forgets what was used.
+    pub fn forget(&mut self) {
+        *self = Self { reserved: self.reserved, ..Self::default() };
+    }
+}

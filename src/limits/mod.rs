@@ -1,0 +1,133 @@
+//! Limits and budgets: a request is let through by all that apply to it, or waits, or is refused.
+//!
+//! The most that a request may take is reserved first, in one step over all its limits; what it took
+//! is settled for each attempt, and the rest goes back, exactly once, whatever becomes of it.
+
+pub mod alert;
+pub mod book;
+pub mod budget;
+pub mod fair;
+pub mod ledger;
+pub mod meter;
+mod permit;
+pub mod rate;
+mod waiting;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::config::limit::Limit;
+use fair::Urgency;
+use ledger::{Claim, Held, Ledger, LimitId, Part, Short, Standing};
+pub use permit::{Attempt, Permit};
+use waiting::WaitingRoom;
+
+/// What a request asks of all its limits.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// One claim on each limit.
+    pub claims: Vec<Claim<'a>>,
+    /// Who takes turns with whom.
+    pub tenant: &'a str,
+    /// Who goes first within a tenant.
+    pub urgency: Urgency,
+}
+
+/// The limits of this process, their counts and those that wait.
+pub struct Limits {
+    ledger: Arc<dyn Ledger>,
+    rules: ArcSwap<HashMap<LimitId, Arc<Limit>>>,
+    waiting: WaitingRoom,
+}
+
+impl Limits {
+    /// No limits yet; their counts will live in `ledger`.
+    pub fn new(ledger: Arc<dyn Ledger>) -> Arc<Self> {
+        Arc::new(Self { ledger, rules: ArcSwap::default(), waiting: WaitingRoom::default() })
+    }
+
+    /// Makes these the limits in force, and says by which ids they are claimed. Counts of those whose
+    /// definition is unchanged go on; requests under way settle where they were admitted.
+    pub fn adopt(&self, limits: &[Limit]) -> Vec<(LimitId, Arc<Limit>)> {
+        let ids = self.ledger.adopt(limits);
+        let rules: Vec<_> = ids.into_iter().zip(limits.iter().cloned().map(Arc::new)).collect();
+        self.rules.store(Arc::new(rules.iter().cloned().collect()));
+        rules
+    }
+
+    /// Lets a request through all its limits at once, after waiting where a limit says so.
+    ///
+    /// # Errors
+    /// The limit that has no room.
+    pub async fn admit(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Permit, Short> {
+        let short = match self.waiting.ahead(ask) {
+            // Who comes now does not pass by those that wait for the same.
+            Some(place) => return self.wait(ask, place).await,
+            None => match self.ledger.reserve(&ask.claims, &[]).await {
+                Ok(held) => return Ok(Permit::new(self.clone(), held)),
+                Err(short) => short,
+            },
+        };
+        let patience = self.patience(ask, &short);
+        if patience.is_zero() || short.soonest.is_none_or(|soonest| soonest > patience) {
+            return Err(short);
+        }
+        let claim = &ask.claims[short.claim];
+        self.wait(ask, (claim.limit, short.measure, short.subject)).await
+    }
+
+    /// As [`Limits::admit`], but now or not at all: for what only a limit with `hits: count` counts,
+    /// and for a second attempt.
+    ///
+    /// # Errors
+    /// The limit that has no room.
+    pub async fn admit_now(self: &Arc<Self>, ask: &Ask<'_>, instead: &[Held]) -> Result<Permit, Short> {
+        let held = self.ledger.reserve(&ask.claims, instead).await?;
+        Ok(Permit::new(self.clone(), held))
+    }
+
+    /// How long a request may wait at the limit that has no room for it.
+    fn patience(&self, ask: &Ask, short: &Short) -> Duration {
+        let limit = ask.claims.get(short.claim).map(|claim| claim.limit);
+        let rules = self.rules.load();
+        limit.and_then(|limit| rules.get(&limit)).map_or(Duration::ZERO, |limit| limit.wait)
+    }
+
+    /// Settles one part of a hold, and lets through who waited for it.
+    fn settle(self: &Arc<Self>, held: &[Held], part: Part, used: &ledger::Amounts) {
+        if held.is_empty() {
+            return;
+        }
+        self.ledger.settle(held, part, used);
+        self.freed(held, part);
+    }
+
+    /// How the counts of a hold stand.
+    fn standings(&self, held: &[Held]) -> Vec<Standing> {
+        self.ledger.standings(held)
+    }
+
+    /// How every count stands, of the limit called `name` or of all.
+    pub fn all(&self, name: Option<&str>) -> Vec<Standing> {
+        self.ledger.all(name)
+    }
+
+    /// Forgets what was used of a limit, by all subjects or those of one tenant, and lets through who
+    /// waited for that. How many counts that were; `None` where no limit has this name.
+    pub fn reset(self: &Arc<Self>, name: &str, tenant: Option<&str>) -> Option<usize> {
+        let count = self.ledger.reset(name, tenant);
+        self.look_again();
+        count
+    }
+
+    /// Requests that wait to be let through.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}

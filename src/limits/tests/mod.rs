@@ -1,0 +1,77 @@
+//! Limits against a simple model, and those that wait on a paused clock.
+
+mod keeping;
+mod model;
+mod waiting;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::alert::Alarm;
+use super::book::Book;
+use super::fair::Urgency;
+use super::ledger::{Amounts, Claim, LimitId, Standing, Subject};
+use super::{Ask, Limits};
+use crate::config::limit::{Limit, Measure};
+use crate::config::{Config, Environment};
+use crate::io::clock::Clock;
+
+/// 28 November 2026, 12:00 UTC.
+const NOON: u64 = 1_795_867_200;
+
+/// Limits as a configuration file has them, without the first `limits:`.
+fn written(limits: &str) -> Vec<Limit> {
+    let text = format!("limits:\n{limits}\n");
+    Config::load(&text, &Environment::fixed(&[], &[]))
+        .unwrap_or_else(|problems| panic!("{problems:?}"))
+        .limits
+}
+
+/// Limits in force from noon on.
+struct Force {
+    limits: Arc<Limits>,
+    rules: Vec<(LimitId, Arc<Limit>)>,
+    alarms: Receiver<Alarm>,
+}
+
+impl Force {
+    fn of(text: &str) -> Self {
+        let clock = Clock::anchored(SystemTime::UNIX_EPOCH + Duration::from_secs(NOON));
+        let (sender, alarms) = channel(1000);
+        let limits = Limits::new(Arc::new(Book::new(clock, sender)));
+        let rules = limits.adopt(&written(text));
+        Self { limits, rules, alarms }
+    }
+
+    fn adopt(&mut self, text: &str) {
+        self.rules = self.limits.adopt(&written(text));
+    }
+
+    /// What `tenant` asks of every limit.
+    fn ask<'a>(&self, tenant: &'a str, amounts: Amounts) -> Ask<'a> {
+        let claims = self.rules.iter().map(|(limit, rule)| {
+            let name = if rule.per.is_empty() { "" } else { tenant };
+            let key = xxhash_rust::xxh3::xxh3_128(name.as_bytes());
+            Claim { limit: *limit, subject: Subject { key, name: Cow::Borrowed(name) }, amounts }
+        });
+        Ask { claims: claims.collect(), tenant, urgency: Urgency::default() }
+    }
+
+    fn standing(&self, subject: &str, measure: Measure) -> Standing {
+        let found = self.limits.all(None).into_iter();
+        let mut of = found.filter(|standing| standing.subject == subject && standing.measure == measure);
+        of.next().unwrap_or_else(|| panic!("{subject} has a count of {measure:?}"))
+    }
+
+    fn reserved(&self) -> u64 {
+        self.limits.all(None).iter().map(|standing| standing.reserved).sum()
+    }
+}
+
+/// One request that may consume so many tokens.
+fn request(tokens: u64) -> Amounts {
+    Amounts::consumed(tokens, 0, 0).with(Measure::Requests, 1).with(Measure::Concurrent, 1)
+}
