@@ -126,6 +126,16 @@ impl Members {
         Ok(items.map(move |(index, item)| Self::of(item, format!("{at}[{index}]"))))
     }
 
+    /// Puts a member back.
+    pub(super) fn put(&mut self, name: &str, value: Value) {
+        self.left.insert(name.to_owned(), value);
+    }
+
+    /// All that was not read.
+    pub(super) fn into_value(self) -> Value {
+        self.left.into()
+    }
+
     /// Leaves members out that change nothing of the answer.
     pub(super) fn ignore(&mut self, names: &[&str]) {
         for name in names {

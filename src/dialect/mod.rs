@@ -11,6 +11,7 @@
 //! Pure: no clock, no network, no async.
 
 pub mod chat;
+pub mod errors;
 mod members;
 pub mod messages;
 pub mod prompt;
@@ -148,7 +149,8 @@ pub struct Target<'a> {
 pub fn read(client: Api, body: &[u8]) -> Result<Prompt, Untranslatable> {
     match client {
         Api::Chat => chat::read(body),
-        Api::Messages | Api::Responses | Api::Generate => Err(Untranslatable {
+        Api::Messages => messages::read(body),
+        Api::Responses | Api::Generate => Err(Untranslatable {
             field: "model".into(),
             reason: "is of an API that pareto does not translate",
         }),
@@ -162,7 +164,8 @@ pub fn read(client: Api, body: &[u8]) -> Result<Prompt, Untranslatable> {
 pub fn write(provider: Api, prompt: &Prompt, target: Target) -> Result<Vec<u8>, Untranslatable> {
     let written = match provider {
         Api::Messages => messages::write(prompt, target),
-        Api::Chat | Api::Generate | Api::Responses => {
+        Api::Chat => chat::write(prompt, target),
+        Api::Generate | Api::Responses => {
             Err(Unsayable(Field::Format, "cannot be said in this provider's API"))
         }
     };

@@ -1,6 +1,8 @@
 //! A request for a conversation's next turn, in no API's words.
 
-use serde_json::{Number, Value};
+use std::borrow::Cow;
+
+use serde_json::{Map, Number, Value, json};
 
 use super::Api;
 
@@ -31,6 +33,8 @@ pub struct Prompt {
     pub logprobs: Option<u64>,
     /// How hard to think.
     pub effort: Option<Effort>,
+    /// The client wants to see what the model thinks.
+    pub thoughts: bool,
     /// How long-winded: OpenAI's `verbosity`, where it is not the usual `medium`.
     pub verbosity: Option<String>,
     /// A name for the end user, opaque, for the provider's watch on abuse.
@@ -57,6 +61,7 @@ impl Prompt {
             sampling: Sampling::NONE,
             logprobs: None,
             effort: None,
+            thoughts: false,
             verbosity: None,
             user: None,
             stream: false,
@@ -198,6 +203,23 @@ pub struct ToolResult {
     pub failed: bool,
 }
 
+impl Call {
+    /// The arguments as an object: none are `{}`, a custom tool's input is wrapped as
+    /// [`Tool::parameters`] says. `None` where they are no JSON object.
+    pub fn input(&self) -> Option<Map<String, Value>> {
+        if self.custom {
+            return Some(Map::from_iter([(CUSTOM_INPUT.to_owned(), self.arguments.as_str().into())]));
+        }
+        if self.arguments.trim().is_empty() {
+            return Some(Map::new());
+        }
+        serde_json::from_str(&self.arguments).ok()
+    }
+}
+
+/// The one argument of a custom tool where a provider only knows functions.
+pub(super) const CUSTOM_INPUT: &str = "input";
+
 /// A function the model may call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tool {
@@ -215,6 +237,23 @@ pub struct Tool {
     pub custom: bool,
     /// The tools up to here may be kept in the provider's prompt cache.
     pub cache_point: bool,
+}
+
+impl Tool {
+    /// The schema of its arguments, where a provider only knows functions: a custom tool's is an object
+    /// with its input, which the translator takes out again.
+    pub fn parameters(&self) -> Option<Cow<'_, Value>> {
+        if self.custom {
+            let schema = json!({
+                "type": "object",
+                "properties": {CUSTOM_INPUT: {"type": "string"}},
+                "required": [CUSTOM_INPUT],
+                "additionalProperties": false,
+            });
+            return Some(Cow::Owned(schema));
+        }
+        self.schema.as_ref().map(Cow::Borrowed)
+    }
 }
 
 /// Which tool must or may be called.

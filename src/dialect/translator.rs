@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::Api;
-use super::chat::ChatTeller;
-use super::messages::MessagesHearer;
-use super::prompt::Prompt;
+use super::chat::{ChatHearer, ChatTeller};
+use super::errors;
+use super::messages::{MessagesHearer, MessagesTeller};
+use super::prompt::{CUSTOM_INPUT, Prompt};
 use super::said::{Delta, Hear, Said, Tell};
 use crate::response::shape::{self, ProviderError};
 use crate::sse::{Event, EventWriter};
@@ -27,7 +28,7 @@ pub enum Mistold {
     /// It is not what the provider's API promises.
     #[error("{0}")]
     Broken(&'static str),
-    /// It is an error, in spite of its status.
+    /// It is an error, in spite of its status; in the words of the client's API.
     #[error("{}", .0.message)]
     Failed(ProviderError),
 }
@@ -45,19 +46,18 @@ pub struct Translator {
     wrapped: Vec<(u32, u32, String)>,
 }
 
-/// The one argument of a custom tool where providers only know functions.
-pub(super) const CUSTOM_INPUT: &str = "input";
-
 impl Translator {
     /// A translator of the reply that `provider` gives to `prompt`; `None` where it has no words yet.
     pub fn new(provider: Api, prompt: &Prompt, stamp: Stamp) -> Option<Self> {
         let hear: Box<dyn Hear> = match provider {
+            Api::Chat => Box::new(ChatHearer::default()),
             Api::Messages => Box::new(MessagesHearer::default()),
-            Api::Chat | Api::Generate | Api::Responses => return None,
+            Api::Generate | Api::Responses => return None,
         };
         let tell: Box<dyn Tell> = match prompt.client {
             Api::Chat => Box::new(ChatTeller::new(prompt, stamp)),
-            Api::Messages | Api::Generate | Api::Responses => return None,
+            Api::Messages => Box::new(MessagesTeller::new(prompt, stamp)),
+            Api::Generate | Api::Responses => return None,
         };
         let custom = prompt.tools.iter().filter(|tool| tool.custom).map(|tool| tool.name.clone()).collect();
         let client = prompt.client;
@@ -86,7 +86,7 @@ impl Translator {
     pub fn body(mut self, body: &[u8]) -> Result<Bytes, Mistold> {
         let shape = self.provider.shape();
         if let Some(error) = shape::inspect(shape, body).error {
-            return Err(Mistold::Failed(error));
+            return Err(Mistold::Failed(errors::reworded(self.client, &error)));
         }
         let mut told = Vec::new();
         for event in shape::unfold_whole(shape, body).map_err(|why| Mistold::Broken(why.0))? {
@@ -99,6 +99,10 @@ impl Translator {
     fn told(&mut self) -> Vec<Event> {
         let mut out = EventWriter::default();
         for said in std::mem::take(&mut self.said) {
+            let said = match said {
+                Said::Error(error) => Said::Error(errors::reworded(self.client, &error)),
+                said => said,
+            };
             match self.unwrapped(said) {
                 Unwrapped::As(said) => self.tell.tell(said, &mut out),
                 Unwrapped::Held => {}

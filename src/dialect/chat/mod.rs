@@ -1,15 +1,20 @@
 //! OpenAI's chat completions, as clients ask and are answered and as compatible servers are asked.
 
+mod hear;
 mod messages;
 mod read;
 mod tell;
+mod write;
+mod write_turns;
 
 use std::borrow::Cow;
 
 use super::Field;
 
+pub(super) use hear::ChatHearer;
 pub(super) use read::read;
 pub(super) use tell::ChatTeller;
+pub(super) use write::write;
 
 /// What chat completions call a part of a prompt.
 pub(super) fn field(field: Field) -> Cow<'static, str> {

@@ -5,8 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::said::{Delta, Finish, Said, Tell, Tokens};
 use super::super::translator::Stamp;
-use super::super::{Api, prompt::Prompt, prompt::Signature};
-use crate::response::shape::{Shape, error_event};
+use super::super::{Api, errors, prompt::Prompt, prompt::Signature};
 use crate::response::usage::ServiceTier;
 use crate::sse::EventWriter;
 
@@ -239,10 +238,8 @@ impl Tell for ChatTeller {
             Said::Finish(index, finish) => self.finish(out, index, &finish),
             Said::Usage(tokens) => self.tokens = Some(tokens),
             Said::Error(error) => {
-                let kind = error.kind.as_deref().unwrap_or("server_error");
-                let code = error.code.as_deref().unwrap_or(kind);
-                let event = error_event(Shape::Chat, &error.message, kind, code);
-                out.event(b"", |out| out.extend_from_slice(event.data()));
+                let body = errors::body(Api::Chat, &error).to_string();
+                out.event(b"", |out| out.extend_from_slice(body.as_bytes()));
             }
             Said::End => self.end(out),
         }

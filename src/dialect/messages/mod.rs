@@ -2,7 +2,10 @@
 
 mod hear;
 mod models;
+mod read;
+mod read_turns;
 mod schema;
+mod tell;
 mod write;
 mod write_turns;
 
@@ -11,6 +14,8 @@ use std::borrow::Cow;
 use super::Field;
 
 pub(super) use hear::MessagesHearer;
+pub(super) use read::read;
+pub(super) use tell::MessagesTeller;
 pub(super) use write::write;
 
 /// What Messages call a part of a prompt.

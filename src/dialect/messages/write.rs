@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::super::prompt::{Effort, Format, Prompt, Tool, ToolChoice};
-use super::super::translator::CUSTOM_INPUT;
 use super::super::{Field, Target, Unsayable};
 use super::models::{Thinking, Traits, traits};
 use super::{schema, write_turns};
@@ -101,18 +100,12 @@ fn tool(tool: &Tool, model: &Traits) -> Result<Value, Unsayable> {
     if let Some(description) = &tool.description {
         written.insert("description".into(), description.as_str().into());
     }
-    let schema = match &tool.schema {
-        _ if tool.custom => json!({
-            "type": "object",
-            "properties": {CUSTOM_INPUT: {"type": "string"}},
-            "required": [CUSTOM_INPUT],
-            "additionalProperties": false,
-        }),
+    let schema = match tool.parameters() {
         None => json!({"type": "object", "properties": {}}),
         Some(schema) if tool.strict && model.schemas => {
-            schema::kept(schema, true).map_err(|why| Unsayable(Field::Tool(tool.at), why))?
+            schema::kept(&schema, true).map_err(|why| Unsayable(Field::Tool(tool.at), why))?
         }
-        Some(schema) => schema.clone(),
+        Some(schema) => schema.into_owned(),
     };
     written.insert("input_schema".into(), schema);
     if tool.strict && !model.schemas {

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::super::prompt::{Call, Part, Prompt, Role, Source, ToolResult, Turn};
-use super::super::translator::CUSTOM_INPUT;
 use super::super::{Api, Field, Unsayable};
 use super::models::Traits;
 
@@ -187,17 +186,7 @@ fn document(source: &Source) -> Result<Value, &'static str> {
 }
 
 fn tool_use(call: &Call) -> Result<Value, &'static str> {
-    let input = if call.custom {
-        json!({CUSTOM_INPUT: call.arguments})
-    } else if call.arguments.trim().is_empty() {
-        json!({})
-    } else {
-        let input: Value = serde_json::from_str(&call.arguments).unwrap_or_default();
-        if !input.is_object() {
-            return Err("has a tool call whose arguments are no JSON object");
-        }
-        input
-    };
+    let input = call.input().ok_or("has a tool call whose arguments are no JSON object")?;
     Ok(json!({"type": "tool_use", "id": id(&call.id), "name": call.name, "input": input}))
 }
 

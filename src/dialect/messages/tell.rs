@@ -1,0 +1,233 @@
+//! A reply told as Anthropic's events around content blocks.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use super::super::prompt::Prompt;
+use super::super::said::{Delta, Finish, Said, Tell, Tokens};
+use super::super::translator::Stamp;
+use super::super::{Api, errors};
+use super::read_turns::UNSIGNED;
+use crate::sse::EventWriter;
+
+/// Tells a client of Messages. Anthropic gives one block after the other, so a call that begins before
+/// the one under way has ended is held back until the end.
+pub(in super::super) struct MessagesTeller {
+    stamp: Stamp,
+    begun: bool,
+    blocks: usize,
+    open: Open,
+    held: VecDeque<Held>,
+    /// Text that came after a call had begun: the call may not be whole yet.
+    late: String,
+    finish: Option<Finish>,
+    tokens: Tokens,
+    /// The client asked to see thoughts.
+    thoughts: bool,
+}
+
+/// The content block under way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    Text,
+    Thinking { signed: bool },
+    Call(u32),
+}
+
+/// A call held back.
+struct Held {
+    call: u32,
+    id: String,
+    name: String,
+    json: String,
+}
+
+impl MessagesTeller {
+    /// A teller of the reply to `prompt`.
+    pub(in super::super) fn new(prompt: &Prompt, stamp: Stamp) -> Self {
+        Self {
+            stamp,
+            begun: false,
+            blocks: 0,
+            open: Open::Nothing,
+            held: VecDeque::new(),
+            late: String::new(),
+            finish: None,
+            tokens: Tokens::default(),
+            thoughts: prompt.thoughts,
+        }
+    }
+
+    /// The message's beginning comes with its first content: until then a failure can be a status.
+    fn begin(&mut self, out: &mut EventWriter) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let message = json!({
+            "id": format!("msg_{}", self.stamp.id),
+            "type": "message",
+            "role": "assistant",
+            "model": self.stamp.model,
+            "content": [],
+            "stop_reason": null,
+            "stop_sequence": null,
+            "usage": usage(&Tokens::default()),
+        });
+        event(out, "message_start", &json!({"type": "message_start", "message": message}));
+    }
+
+    fn open(&mut self, out: &mut EventWriter, open: Open, block: &Value) {
+        self.begin(out);
+        self.close(out);
+        let index = self.blocks;
+        self.open = open;
+        event(
+            out,
+            "content_block_start",
+            &json!({"type": "content_block_start", "index": index, "content_block": block}),
+        );
+    }
+
+    fn close(&mut self, out: &mut EventWriter) {
+        match std::mem::replace(&mut self.open, Open::Nothing) {
+            Open::Nothing => return,
+            Open::Thinking { signed: false } => {
+                self.piece(out, &json!({"type": "signature_delta", "signature": UNSIGNED}));
+            }
+            Open::Text | Open::Thinking { .. } | Open::Call(_) => {}
+        }
+        let stop = json!({"type": "content_block_stop", "index": self.blocks});
+        event(out, "content_block_stop", &stop);
+        self.blocks += 1;
+    }
+
+    fn piece(&self, out: &mut EventWriter, delta: &Value) {
+        let piece = json!({"type": "content_block_delta", "index": self.blocks, "delta": delta});
+        event(out, "content_block_delta", &piece);
+    }
+
+    fn text(&mut self, out: &mut EventWriter, text: &str) {
+        if matches!(self.open, Open::Call(_)) {
+            self.late.push_str(text);
+            return;
+        }
+        if self.open != Open::Text {
+            self.open(out, Open::Text, &json!({"type": "text", "text": ""}));
+        }
+        self.piece(out, &json!({"type": "text_delta", "text": text}));
+    }
+
+    fn delta(&mut self, out: &mut EventWriter, delta: Delta) {
+        match delta {
+            Delta::Text(text) | Delta::Refusal(text) => self.text(out, &text),
+            Delta::Thinking(text) if self.thoughts => {
+                if !matches!(self.open, Open::Thinking { .. }) {
+                    let block = json!({"type": "thinking", "thinking": "", "signature": ""});
+                    self.open(out, Open::Thinking { signed: false }, &block);
+                }
+                self.piece(out, &json!({"type": "thinking_delta", "thinking": text}));
+            }
+            Delta::Signature(signature) if signature.by == Api::Messages => {
+                if matches!(self.open, Open::Thinking { .. }) {
+                    self.open = Open::Thinking { signed: true };
+                    self.piece(out, &json!({"type": "signature_delta", "signature": signature.data}));
+                }
+            }
+            // Not asked for, or words this API does not have.
+            Delta::Thinking(_) | Delta::Signature(_) | Delta::Logprobs(_) => {}
+            Delta::Call { call, id, name, .. } => self.call(out, call, id, name),
+            Delta::Arguments { call, json } if self.open == Open::Call(call) => {
+                self.piece(out, &json!({"type": "input_json_delta", "partial_json": json}));
+            }
+            Delta::Arguments { call, json } => {
+                if let Some(held) = self.held.iter_mut().find(|held| held.call == call) {
+                    held.json.push_str(&json);
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, out: &mut EventWriter, call: u32, id: String, name: String) {
+        if matches!(self.open, Open::Call(_)) || !self.held.is_empty() {
+            self.held.push_back(Held { call, id, name, json: String::new() });
+        } else {
+            self.open(
+                out,
+                Open::Call(call),
+                &json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
+            );
+        }
+    }
+
+    fn end(&mut self, out: &mut EventWriter) {
+        self.begin(out);
+        while let Some(Held { call, id, name, json }) = self.held.pop_front() {
+            self.open(
+                out,
+                Open::Call(call),
+                &json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
+            );
+            self.piece(out, &json!({"type": "input_json_delta", "partial_json": json}));
+        }
+        self.close(out);
+        let late = std::mem::take(&mut self.late);
+        if !late.is_empty() {
+            self.text(out, &late);
+            self.close(out);
+        }
+        let (reason, sequence) = match self.finish.take() {
+            Some(Finish::Stop(Some(sequence))) => ("stop_sequence", Some(sequence)),
+            Some(Finish::Stop(None)) | None => ("end_turn", None),
+            Some(Finish::Length) => ("max_tokens", None),
+            Some(Finish::Calls) => ("tool_use", None),
+            Some(Finish::Filtered) => ("refusal", None),
+        };
+        let end = json!({
+            "type": "message_delta",
+            "delta": {"stop_reason": reason, "stop_sequence": sequence},
+            "usage": usage(&self.tokens),
+        });
+        event(out, "message_delta", &end);
+        event(out, "message_stop", &json!({"type": "message_stop"}));
+    }
+}
+
+impl Tell for MessagesTeller {
+    fn tell(&mut self, said: Said, out: &mut EventWriter) {
+        match said {
+            Said::Begin { id, model } => {
+                self.stamp.id = id.unwrap_or_else(|| std::mem::take(&mut self.stamp.id));
+                self.stamp.model = model.unwrap_or_else(|| std::mem::take(&mut self.stamp.model));
+            }
+            // Messages know one answer, so only one was asked for.
+            Said::Delta(0, delta) => self.delta(out, delta),
+            Said::Finish(0, finish) => self.finish = Some(finish),
+            Said::Delta(..) | Said::Finish(..) => {}
+            Said::Usage(tokens) => self.tokens = tokens,
+            Said::Error(error) => event(out, "error", &errors::body(Api::Messages, &error)),
+            Said::End => self.end(out),
+        }
+    }
+}
+
+fn event(out: &mut EventWriter, name: &str, data: &Value) {
+    out.event(name.as_bytes(), |out| {
+        // A tree of text and numbers: there is nothing that could fail.
+        let _ = serde_json::to_writer(out, data);
+    });
+}
+
+/// `usage` in Anthropic's words: three counters of input that do not overlap.
+fn usage(tokens: &Tokens) -> Value {
+    let counts = tokens.usage;
+    let written = counts.cache_write.saturating_add(counts.cache_write_1h);
+    json!({
+        "input_tokens": counts.input.saturating_sub(counts.cached_input).saturating_sub(written),
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": counts.cached_input,
+        "output_tokens": counts.output,
+        "output_tokens_details": {"thinking_tokens": tokens.thinking},
+    })
+}
