@@ -41,6 +41,11 @@ impl Members {
         Untranslatable { field: self.path(name).into(), reason }
     }
 
+    /// Looks at a member and leaves it.
+    pub(super) fn peek(&self, name: &str) -> Option<&Value> {
+        self.left.get(name).filter(|value| !value.is_null())
+    }
+
     /// Takes a member of any kind.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
         // Order does not matter any more, and moving all that follow would cost.

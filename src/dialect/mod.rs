@@ -15,6 +15,7 @@ pub mod errors;
 mod members;
 pub mod messages;
 pub mod prompt;
+pub mod responses;
 pub mod said;
 pub mod translator;
 
@@ -76,7 +77,8 @@ impl Api {
         match self {
             Self::Chat => chat::field(field),
             Self::Messages => messages::field(field),
-            Self::Responses | Self::Generate => format!("{field:?}").into(),
+            Self::Responses => responses::field(field),
+            Self::Generate => format!("{field:?}").into(),
         }
     }
 }
@@ -150,7 +152,8 @@ pub fn read(client: Api, body: &[u8]) -> Result<Prompt, Untranslatable> {
     match client {
         Api::Chat => chat::read(body),
         Api::Messages => messages::read(body),
-        Api::Responses | Api::Generate => Err(Untranslatable {
+        Api::Responses => responses::read(body),
+        Api::Generate => Err(Untranslatable {
             field: "model".into(),
             reason: "is of an API that pareto does not translate",
         }),

@@ -43,11 +43,13 @@ pub struct Prompt {
     pub stream: bool,
     /// The client knows function calls only in OpenAI's first form (`functions`, `function_call`).
     pub legacy_functions: bool,
+    /// What an answer in the client's API repeats of its request (responses do).
+    pub echo: Map<String, Value>,
 }
 
 impl Prompt {
     /// An empty prompt of a client's.
-    pub const fn new(client: Api) -> Self {
+    pub fn new(client: Api) -> Self {
         Self {
             client,
             turns: Vec::new(),
@@ -66,6 +68,7 @@ impl Prompt {
             user: None,
             stream: false,
             legacy_functions: false,
+            echo: Map::new(),
         }
     }
 

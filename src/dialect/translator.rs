@@ -7,6 +7,7 @@ use super::chat::{ChatHearer, ChatTeller};
 use super::errors;
 use super::messages::{MessagesHearer, MessagesTeller};
 use super::prompt::{CUSTOM_INPUT, Prompt};
+use super::responses::ResponsesTeller;
 use super::said::{Delta, Hear, Said, Tell};
 use crate::response::shape::{self, ProviderError};
 use crate::sse::{Event, EventWriter};
@@ -57,7 +58,8 @@ impl Translator {
         let tell: Box<dyn Tell> = match prompt.client {
             Api::Chat => Box::new(ChatTeller::new(prompt, stamp)),
             Api::Messages => Box::new(MessagesTeller::new(prompt, stamp)),
-            Api::Generate | Api::Responses => return None,
+            Api::Responses => Box::new(ResponsesTeller::new(prompt, stamp)),
+            Api::Generate => return None,
         };
         let custom = prompt.tools.iter().filter(|tool| tool.custom).map(|tool| tool.name.clone()).collect();
         let client = prompt.client;

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use super::Field;
 
 pub(super) use hear::ChatHearer;
+pub(super) use messages::source;
 pub(super) use read::read;
 pub(super) use tell::ChatTeller;
 pub(super) use write::write;

@@ -160,14 +160,17 @@ pub(super) fn inspect(body: &[u8]) -> Inspection {
     }
 }
 
-/// The response of the event that completes it.
+/// The response of the event that ends it, complete or not.
 pub(super) fn fold(events: &[Event]) -> Result<Value, Unfoldable> {
     let mut items: Vec<(u64, Value)> = Vec::new();
     for event in events {
         // Only two kinds of event matter, and they say so in their first bytes.
         let name = event.name().unwrap_or_else(|| event.data());
         let named = |kind: &str| memchr::memmem::find(name, kind.as_bytes()).is_some();
-        if !named("response.completed") && !named("response.output_item.done") {
+        if !named("response.completed")
+            && !named("response.incomplete")
+            && !named("response.output_item.done")
+        {
             continue;
         }
         let mut frame: Map<String, Value> = serde_json::from_slice(event.data())?;
@@ -176,9 +179,10 @@ pub(super) fn fold(events: &[Event]) -> Result<Value, Unfoldable> {
                 let index = frame.get("output_index").and_then(Value::as_u64);
                 items.extend(index.zip(frame.shift_remove("item")));
             }
-            Some("response.completed") => {
+            Some("response.completed" | "response.incomplete") => {
                 let Some(Value::Object(mut response)) = frame.shift_remove("response") else { break };
-                if response.get("status").is_none_or(|status| status != "completed") {
+                if response.get("status").is_none_or(|status| status != "completed" && status != "incomplete")
+                {
                     return Err(Unfoldable("a response that is not completed"));
                 }
                 // Some servers leave the output to the events before.
