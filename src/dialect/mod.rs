@@ -25,6 +25,7 @@ use crate::config::Dialect;
 use crate::request::endpoint::Endpoint;
 use crate::response::shape::Shape;
 
+pub use chat::Server;
 pub use prompt::Prompt;
 pub use translator::{Stamp, Translator};
 
@@ -142,6 +143,8 @@ pub enum Field {
 pub struct Target<'a> {
     /// The provider's name of the model.
     pub model: &'a str,
+    /// Whose server it is, where it speaks OpenAI's API.
+    pub server: Server,
 }
 
 /// Reads a client's request.
@@ -174,7 +177,20 @@ pub fn write(provider: Api, prompt: &Prompt, target: Target) -> Result<Vec<u8>, 
     };
     let body = written
         .map_err(|Unsayable(field, reason)| Untranslatable { field: prompt.client.field(field), reason })?;
-    Ok(body.to_string().into_bytes())
+    let body = body.to_string().into_bytes();
+    Ok(if provider == Api::Chat { target.server.adapted(&body).unwrap_or(body) } else { body })
+}
+
+/// A request that needs no translation, without what only a translated answer can have brought into it
+/// and in its server's own words; `None` where it is fine as it is. Apps send back what they got, and the
+/// provider it comes from next may refuse what another one's answer had.
+pub fn cleaned(api: Api, server: Server, body: &[u8]) -> Option<Vec<u8>> {
+    match api {
+        Api::Chat => server.adapted(body),
+        Api::Messages => messages::cleaned(body),
+        Api::Responses => responses::cleaned(body),
+        Api::Generate => None,
+    }
 }
 
 /// The path and query a provider is asked at.

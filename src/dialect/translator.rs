@@ -6,9 +6,9 @@ use super::Api;
 use super::chat::{ChatHearer, ChatTeller};
 use super::errors;
 use super::messages::{MessagesHearer, MessagesTeller};
-use super::prompt::{CUSTOM_INPUT, Prompt};
+use super::prompt::{CUSTOM_INPUT, Format, Prompt};
 use super::responses::ResponsesTeller;
-use super::said::{Delta, Hear, Said, Tell};
+use super::said::{Delta, Finish, Hear, Said, Tell, Tokens};
 use crate::response::shape::{self, ProviderError};
 use crate::sse::{Event, EventWriter};
 
@@ -41,8 +41,14 @@ pub struct Translator {
     hear: Box<dyn Hear>,
     tell: Box<dyn Tell>,
     said: Vec<Said>,
+    /// The tokens used, as last reported.
+    tokens: Option<Tokens>,
+    /// The failure was told; nothing follows.
+    failed: bool,
     /// The names of custom tools: their input came wrapped in an object.
     custom: Vec<String>,
+    /// Text that has to be one JSON object in the end, where the provider was only asked for it.
+    json: Option<String>,
     /// The custom calls under way: choice, call, the JSON so far.
     wrapped: Vec<(u32, u32, String)>,
 }
@@ -62,8 +68,21 @@ impl Translator {
             Api::Generate => return None,
         };
         let custom = prompt.tools.iter().filter(|tool| tool.custom).map(|tool| tool.name.clone()).collect();
+        // Anthropic has no words for JSON of any schema.
+        let json = (prompt.format == Format::JsonObject && provider == Api::Messages).then(String::new);
         let client = prompt.client;
-        Some(Self { provider, client, hear, tell, said: Vec::new(), custom, wrapped: Vec::new() })
+        Some(Self {
+            provider,
+            client,
+            hear,
+            tell,
+            said: Vec::new(),
+            tokens: None,
+            failed: false,
+            custom,
+            json,
+            wrapped: Vec::new(),
+        })
     }
 
     /// Translates the next event: into none, one or several.
@@ -81,11 +100,16 @@ impl Translator {
         self.told()
     }
 
+    /// The tokens the provider has reported: with counts that not every API has words for.
+    pub const fn tokens(&self) -> Option<Tokens> {
+        self.tokens
+    }
+
     /// Translates a whole JSON body.
     ///
     /// # Errors
     /// It is an error, or not what the provider's API promises.
-    pub fn body(mut self, body: &[u8]) -> Result<Bytes, Mistold> {
+    pub fn body(&mut self, body: &[u8]) -> Result<Bytes, Mistold> {
         let shape = self.provider.shape();
         if let Some(error) = shape::inspect(shape, body).error {
             return Err(Mistold::Failed(errors::reworded(self.client, &error)));
@@ -101,8 +125,18 @@ impl Translator {
     fn told(&mut self) -> Vec<Event> {
         let mut out = EventWriter::default();
         for said in std::mem::take(&mut self.said) {
-            let said = match said {
-                Said::Error(error) => Said::Error(errors::reworded(self.client, &error)),
+            if self.failed {
+                break;
+            }
+            let said = match self.checked(said) {
+                Said::Error(error) => {
+                    self.failed = true;
+                    Said::Error(errors::reworded(self.client, &error))
+                }
+                Said::Usage(tokens) => {
+                    self.tokens = Some(tokens);
+                    Said::Usage(tokens)
+                }
                 said => said,
             };
             match self.unwrapped(said) {
@@ -115,6 +149,25 @@ impl Translator {
             }
         }
         out.finish()
+    }
+
+    /// Takes care that JSON which was only asked for is JSON: an answer of another form is a failure.
+    fn checked(&mut self, said: Said) -> Said {
+        match (&mut self.json, &said) {
+            (Some(json), Said::Delta(_, Delta::Text(text))) => json.push_str(text),
+            (Some(json), Said::Finish(_, Finish::Stop(_)))
+                if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json).is_err() =>
+            {
+                return Said::Error(ProviderError {
+                    status: 502,
+                    message: "The model did not answer with one JSON object.".to_owned(),
+                    kind: None,
+                    code: None,
+                });
+            }
+            _ => {}
+        }
+        said
     }
 
     /// Holds the input of a custom tool back until it is whole, and takes it out of its wrapping.

@@ -6,7 +6,7 @@
 //! - `request.in.json`, the client's request, with `request.out.json`, the provider's, or with
 //!   `request.refused`, the field and the reason of its refusal;
 //! - `reply.in.sse`, the provider's answer, with `reply.out.sse`, the client's; `.json` for bodies;
-//! - `target`, the provider's name of the model.
+//! - `target`, the provider's name of the model, and in a second line its host.
 //!
 //! `GOLDEN=write cargo test --test main golden` writes what the code makes of the inputs. Read it before
 //! you commit it: the files are the specification.
@@ -14,7 +14,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pareto::dialect::{self, Api, Prompt, Stamp, Target, Translator};
+use pareto::dialect::{self, Api, Prompt, Server, Stamp, Target, Translator};
 use pareto::sse::{Decoder, Event, Item, Tail};
 use serde_json::Value;
 
@@ -45,8 +45,7 @@ impl Case {
     }
 
     fn target(&self) -> String {
-        let named = self.read("target").map(|name| String::from_utf8(name).unwrap().trim().to_owned());
-        named.unwrap_or_else(|| {
+        self.target_line(0).unwrap_or_else(|| {
             match self.provider {
                 Api::Messages => "claude-sonnet-4-5",
                 Api::Generate => "gemini-2.5-flash",
@@ -54,6 +53,15 @@ impl Case {
             }
             .to_owned()
         })
+    }
+
+    fn server(&self) -> Server {
+        self.target_line(1).map(|host| Server::at(&host)).unwrap_or_default()
+    }
+
+    fn target_line(&self, line: usize) -> Option<String> {
+        let text = String::from_utf8(self.read("target")?).unwrap();
+        text.lines().nth(line).map(str::to_owned)
     }
 
     /// The request as asked, or one that asks for nothing special.
@@ -84,8 +92,9 @@ impl Case {
     fn request(&self) -> Result<(), String> {
         let Some(body) = self.read("request.in.json") else { return Ok(()) };
         let target = self.target();
-        let written = dialect::read(self.client, &body)
-            .and_then(|prompt| dialect::write(self.provider, &prompt, Target { model: &target }));
+        let written = dialect::read(self.client, &body).and_then(|prompt| {
+            dialect::write(self.provider, &prompt, Target { model: &target, server: self.server() })
+        });
         match written {
             Ok(body) => {
                 if self.path.join("request.refused").exists() {

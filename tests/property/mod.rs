@@ -1,5 +1,6 @@
 //! Laws that hold for all input, tried on generated input.
 
+mod dialect;
 mod json;
 mod shape;
 mod sse;

@@ -3,6 +3,7 @@
 mod hear;
 mod messages;
 mod read;
+mod servers;
 mod tell;
 mod write;
 mod write_turns;
@@ -14,6 +15,7 @@ use super::Field;
 pub(super) use hear::ChatHearer;
 pub(super) use messages::source;
 pub(super) use read::read;
+pub use servers::Server;
 pub(super) use tell::ChatTeller;
 pub(super) use write::write;
 

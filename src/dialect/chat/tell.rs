@@ -81,7 +81,7 @@ impl ChatTeller {
     }
 
     fn delta(&mut self, out: &mut EventWriter, index: u32, delta: Delta) {
-        self.open(out, index, matches!(delta, Delta::Call { .. }));
+        self.open(out, index, matches!(delta, Delta::Text(_)));
         let nothing = (None, &Value::Null);
         match delta {
             Delta::Text(text) => self.chunk(out, index, &Content { content: &text }, nothing),
@@ -104,10 +104,10 @@ impl ChatTeller {
 
     /// The chunk with the role comes before the first of a choice. Until then nothing was told, and a
     /// failure can still be a status.
-    fn open(&mut self, out: &mut EventWriter, index: u32, calls: bool) {
+    fn open(&mut self, out: &mut EventWriter, index: u32, text: bool) {
         let begun = self.choice(index).is_none_or(|choice| std::mem::replace(&mut choice.begun, true));
         if !begun {
-            let content = if calls { Value::Null } else { "".into() };
+            let content = if text { "".into() } else { Value::Null };
             let role = json!({"role": "assistant", "content": content, "refusal": null});
             self.chunk(out, index, &role, (None, &Value::Null));
         }

@@ -19,12 +19,13 @@ const OPEN_SCHEMA: &str =
 pub(in super::super) fn write(prompt: &Prompt, target: Target) -> Result<Value, Unsayable> {
     let mut body = Map::new();
     body.insert("model".into(), target.model.into());
-    body.insert("messages".into(), write_turns::messages(prompt)?.into());
+    body.insert("messages".into(), write_turns::messages(prompt, target.server)?.into());
     tools(prompt, &mut body)?;
     format(prompt, &mut body)?;
     if let Some(limit) = prompt.max_tokens {
         // OpenAI's models refuse the old name, and servers that only came to be compatible know no other.
-        let name = if is_openais(target.model) { "max_completion_tokens" } else { "max_tokens" };
+        let openais = target.server.is_openais() || is_openais(target.model);
+        let name = if openais { "max_completion_tokens" } else { "max_tokens" };
         body.insert(name.into(), limit.into());
     }
     if prompt.stop.len() > MOST_STOPS {

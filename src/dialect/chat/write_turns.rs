@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::prompt::{Call, Part, Prompt, Role, Source, ToolResult, Turn};
 use super::super::{Api, Field, Unsayable};
+use super::Server;
 
 /// The turns, written.
-pub(super) fn messages(prompt: &Prompt) -> Result<Vec<Value>, Unsayable> {
+pub(super) fn messages(prompt: &Prompt, server: Server) -> Result<Vec<Value>, Unsayable> {
     let mut messages = Vec::new();
     for turn in &prompt.turns {
         let refuse = |reason| Unsayable(Field::Turn(turn.at), reason);
@@ -19,7 +20,7 @@ pub(super) fn messages(prompt: &Prompt) -> Result<Vec<Value>, Unsayable> {
                     messages.push(json!({"role": "system", "content": texts.join("\n\n")}));
                 }
             }
-            Role::Assistant => messages.extend(assistant(turn).map_err(refuse)?),
+            Role::Assistant => messages.extend(assistant(turn, server).map_err(refuse)?),
             Role::User => user(turn, &mut messages).map_err(refuse)?,
         }
     }
@@ -36,14 +37,16 @@ fn texts(turn: &Turn) -> Result<Vec<&str>, &'static str> {
     .collect()
 }
 
-/// What the model said. Its thoughts are no part of a conversation in this API.
-fn assistant(turn: &Turn) -> Result<Option<Value>, &'static str> {
-    let (mut text, mut calls) = (String::new(), Vec::new());
+/// What the model said. Its thoughts are no part of a conversation in this API, but DeepSeek refuses a
+/// thinking model's turns without them.
+fn assistant(turn: &Turn, server: Server) -> Result<Option<Value>, &'static str> {
+    let (mut text, mut calls, mut thoughts) = (String::new(), Vec::new(), String::new());
     for part in &turn.parts {
         match part {
             Part::Text(more) => text.push_str(more),
             Part::Call(call) => calls.push(tool_call(call)),
-            Part::Thinking { .. } | Part::CachePoint => {}
+            Part::Thinking { text, .. } => thoughts.push_str(text),
+            Part::CachePoint => {}
             Part::Image(_) | Part::Document { .. } | Part::Audio(_) | Part::Result(_) => {
                 return Err("is the assistant's and has more than text and calls");
             }
@@ -55,6 +58,9 @@ fn assistant(turn: &Turn) -> Result<Option<Value>, &'static str> {
     let mut message = Map::new();
     message.insert("role".into(), "assistant".into());
     message.insert("content".into(), if text.is_empty() { Value::Null } else { text.into() });
+    if server == Server::DeepSeek && !thoughts.is_empty() {
+        message.insert("reasoning_content".into(), thoughts.into());
+    }
     if !calls.is_empty() {
         message.insert("tool_calls".into(), calls.into());
     }

@@ -10,6 +10,9 @@ use super::{schema, write_turns};
 /// The least Anthropic lets a model think, in tokens.
 const LEAST_BUDGET: u64 = 1024;
 
+/// What stands for OpenAI's `json_object`; whether it was heeded, the translator checks.
+const JSON_ONLY: &str = "Answer with one JSON object and nothing else: no prose, no code fence.";
+
 /// Writes a body.
 pub(in super::super) fn write(prompt: &Prompt, target: Target) -> Result<Value, Unsayable> {
     let model = traits(target.model);
@@ -23,7 +26,7 @@ pub(in super::super) fn write(prompt: &Prompt, target: Target) -> Result<Value, 
     body.insert("max_tokens".into(), limit.into());
     let mut written = write_turns::Written::of(prompt, &model)?;
     if prompt.format == Format::JsonObject {
-        written.system.push(json!({"type": "text", "text": "Answer with one JSON object and nothing else."}));
+        written.system.push(json!({"type": "text", "text": JSON_ONLY}));
     }
     if !written.system.is_empty() {
         body.insert("system".into(), written.system.into());

@@ -7,6 +7,7 @@ use super::super::errors;
 use super::super::prompt::Prompt;
 use super::super::said::{Delta, Finish, Said, Tell, Tokens};
 use super::super::translator::Stamp;
+use super::OURS;
 use crate::sse::EventWriter;
 
 /// Tells a client of responses.
@@ -189,7 +190,7 @@ impl ResponsesTeller {
         match delta {
             Delta::Text(text) => self.text(out, Kind::Message(Text::Output), "msg", &text),
             Delta::Refusal(text) => self.text(out, Kind::Message(Text::Refusal), "msg", &text),
-            Delta::Thinking(text) if self.thoughts => self.text(out, Kind::Reasoning, "rs_pareto", &text),
+            Delta::Thinking(text) if self.thoughts => self.text(out, Kind::Reasoning, OURS, &text),
             // Not asked for, or words this API does not have.
             Delta::Thinking(_) | Delta::Signature(_) | Delta::Logprobs(_) => {}
             Delta::Call { call, id, name, .. } => {

@@ -1,0 +1,187 @@
+//! What servers that speak OpenAI's chat completions do differently, told by their host.
+//!
+//! Sources: the adapters of litellm 1.109.1 (Mistral's names, DeepSeek's thoughts), Microsoft's
+//! reference of Azure OpenAI (`api-key`), OpenAI's API description (what a message may have).
+
+use std::borrow::Cow;
+
+use memchr::memmem;
+use serde_json::{Map, Value};
+
+/// Whose server it is, as far as it makes a difference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Server {
+    /// OpenAI's own.
+    OpenAi,
+    /// OpenAI's models at Microsoft.
+    Azure,
+    /// Mistral's.
+    Mistral,
+    /// DeepSeek's.
+    DeepSeek,
+    /// Any other: it is taken to do as OpenAI does.
+    #[default]
+    Other,
+}
+
+/// Hosts and their subdomains.
+const HOSTS: [(&str, Server); 7] = [
+    ("api.openai.com", Server::OpenAi),
+    ("openai.azure.com", Server::Azure),
+    ("cognitiveservices.azure.com", Server::Azure),
+    ("services.ai.azure.com", Server::Azure),
+    ("api.mistral.ai", Server::Mistral),
+    ("codestral.mistral.ai", Server::Mistral),
+    ("api.deepseek.com", Server::DeepSeek),
+];
+
+/// Members of an answer's message that OpenAI refuses in a request's. Answers of others have them, and
+/// apps send back what they got.
+const FOREIGN: [&str; 3] = ["reasoning_content", "reasoning", "extra_content"];
+
+impl Server {
+    /// The server at a host, as `api.mistral.ai`.
+    pub fn at(host: &str) -> Self {
+        let host = host.to_ascii_lowercase();
+        let under =
+            |name: &str| host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        HOSTS.iter().find(|(name, _)| under(name)).map_or(Self::Other, |(_, server)| *server)
+    }
+
+    /// Whether it refuses in a request what other servers' answers have.
+    pub(super) const fn is_openais(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Azure)
+    }
+
+    /// A chat request in this server's own words; `None` where it has no others for it. A request without
+    /// what makes a difference is searched, not parsed.
+    pub fn adapted(self, body: &[u8]) -> Option<Vec<u8>> {
+        let marks: &[&str] = match self {
+            Self::OpenAi | Self::Azure => &["\"reasoning_content\"", "\"reasoning\"", "\"extra_content\""],
+            Self::Mistral => &[
+                "\"max_completion_tokens\"",
+                "\"seed\"",
+                "\"tool_choice\"",
+                "\"stream_options\"",
+                "\"tool_call_id\"",
+                "\"tool_calls\"",
+            ],
+            Self::DeepSeek | Self::Other => &[],
+        };
+        if !marks.iter().any(|mark| memmem::find(body, mark.as_bytes()).is_some()) {
+            return None;
+        }
+        let mut request: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        match self {
+            Self::Mistral => mistral(&mut request),
+            _ => openai(&mut request),
+        }
+        serde_json::to_vec(&request).ok()
+    }
+}
+
+fn messages(request: &mut Map<String, Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
+    let messages = request.get_mut("messages").and_then(Value::as_array_mut);
+    messages.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+fn calls(message: &mut Map<String, Value>) -> impl Iterator<Item = &mut Map<String, Value>> {
+    let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+    calls.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+fn openai(request: &mut Map<String, Value>) {
+    for message in messages(request) {
+        message.retain(|name, _| !FOREIGN.contains(&name.as_str()));
+        for call in calls(message) {
+            call.shift_remove("extra_content");
+        }
+    }
+}
+
+fn mistral(request: &mut Map<String, Value>) {
+    for (openais, theirs) in [("max_completion_tokens", "max_tokens"), ("seed", "random_seed")] {
+        if let Some(value) = request.shift_remove(openais) {
+            request.insert(theirs.into(), value);
+        }
+    }
+    // Its streams tell their usage unasked.
+    request.shift_remove("stream_options");
+    let chosen = request.get("tool_choice").and_then(|choice| choice.pointer("/function/name")).cloned();
+    if let Some(name) = chosen {
+        if let Some(Value::Array(tools)) = request.get_mut("tools") {
+            tools.retain(|tool| tool.pointer("/function/name") == Some(&name));
+        }
+        request.insert("tool_choice".into(), "any".into());
+    } else if request.get("tool_choice").is_some_and(|choice| choice == "required") {
+        request.insert("tool_choice".into(), "any".into());
+    }
+    for message in messages(request) {
+        shorten(message.get_mut("tool_call_id"));
+        for call in calls(message) {
+            shorten(call.get_mut("id"));
+        }
+    }
+}
+
+/// Nine letters and digits are what all of Mistral's models take as the id of a call.
+fn shorten(id: Option<&mut Value>) {
+    const LENGTH: usize = 9;
+    if let Some(Value::String(id)) = id
+        && (id.len() != LENGTH || !id.chars().all(|c| c.is_ascii_alphanumeric()))
+    {
+        let digest = blake3::hash(id.as_bytes()).to_hex();
+        *id = digest.get(..LENGTH).map(Cow::Borrowed).unwrap_or_default().into_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn adapted(server: Server, body: &Value) -> Option<Value> {
+        server.adapted(body.to_string().as_bytes()).map(|body| serde_json::from_slice(&body).unwrap())
+    }
+
+    #[test]
+    fn a_host_tells_the_server() {
+        assert_eq!(Server::at("api.openai.com"), Server::OpenAi);
+        assert_eq!(Server::at("Mine.OpenAI.azure.com"), Server::Azure);
+        assert_eq!(Server::at("api.mistral.ai"), Server::Mistral);
+        assert_eq!(Server::at("notapi.openai.com"), Server::Other);
+        assert_eq!(Server::at("localhost"), Server::Other);
+    }
+
+    #[test]
+    fn mistral_is_asked_with_its_own_names() {
+        let asked = json!({"model": "mistral-large-latest", "max_completion_tokens": 5, "seed": 7,
+            "stream_options": {"include_usage": true},
+            "messages": [{"role": "assistant", "tool_calls": [{"id": "call_abc", "function": {"name": "f"}}]},
+                {"role": "tool", "tool_call_id": "call_abc", "content": "x"}],
+            "tools": [{"function": {"name": "f"}}, {"function": {"name": "g"}}],
+            "tool_choice": {"type": "function", "function": {"name": "f"}}});
+        let adapted = adapted(Server::Mistral, &asked).unwrap();
+        assert_eq!((&adapted["max_tokens"], &adapted["random_seed"]), (&json!(5), &json!(7)));
+        assert_eq!(adapted["tool_choice"], "any");
+        assert_eq!(adapted["tools"].as_array().unwrap().len(), 1);
+        let id = adapted["messages"][0]["tool_calls"][0]["id"].as_str().unwrap();
+        assert_eq!((id.len(), adapted["messages"][1]["tool_call_id"] == id), (9, true));
+        for gone in ["max_completion_tokens", "seed", "stream_options"] {
+            assert!(adapted.get(gone).is_none(), "{gone}");
+        }
+    }
+
+    #[test]
+    fn what_other_providers_answers_carry_is_not_sent_to_openai() {
+        let asked = json!({"messages": [{"role": "assistant", "content": null, "reasoning_content": "hm",
+            "extra_content": {}, "tool_calls": [{"id": "c", "extra_content": {"google": {}}}]}], "reasoning": 1});
+        let expected = json!({"messages": [{"role": "assistant", "content": null, "tool_calls": [{"id": "c"}]}],
+            "reasoning": 1});
+        assert_eq!(adapted(Server::OpenAi, &asked), Some(expected));
+        assert_eq!(adapted(Server::DeepSeek, &asked), None);
+        assert_eq!(adapted(Server::OpenAi, &json!({"messages": []})), None);
+        assert_eq!(Server::OpenAi.adapted(b"\"reasoning\""), None);
+    }
+}
