@@ -20,7 +20,7 @@ pub use class::{Class, consists_of};
 use code::Part;
 
 /// Longer texts (in bytes) are not folded: they are documents, not something people type again.
-pub const LONGEST: usize = 64 * 1024;
+pub const LONGEST: usize = 16 * 1024;
 
 /// Passes after which a text that still changes is left as it was. Real texts take two.
 const MOST_PASSES: usize = 8;
