@@ -6,11 +6,14 @@
 pub mod alert;
 pub mod book;
 pub mod budget;
+pub mod estimate;
 pub mod fair;
+pub mod images;
 pub mod ledger;
 pub mod meter;
 mod permit;
 pub mod rate;
+pub mod tokens;
 mod waiting;
 
 #[cfg(test)]
