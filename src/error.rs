@@ -1,6 +1,7 @@
 //! Every "no" of ours: its status, its OpenAI-shaped body, and what the client should do next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -23,11 +24,17 @@ pub struct ApiError {
     pub message: Arc<str>,
     /// Whether an SDK's own retry can help; `None` leaves it to the SDK.
     pub should_retry: Option<bool>,
+    /// When a retry would pass, where that is known: `Retry-After`.
+    pub retry_after: Option<Duration>,
 }
 
 impl ApiError {
     /// The code of [`ApiError::not_cached`].
     pub const NOT_CACHED: &'static str = "pareto_not_cached";
+    /// OpenAI's code of a rate limit.
+    const RATE_LIMITED: &'static str = "rate_limit_exceeded";
+    /// OpenAI's code and type of a spent budget.
+    const EXHAUSTED: &'static str = "insufficient_quota";
 
     /// The provider could not be reached, broke off, or ran out of time. pareto has tried what it
     /// may, so the SDK is told not to multiply the load.
@@ -39,7 +46,14 @@ impl ApiError {
         };
         let message =
             format!("The provider `{provider}` did not answer properly ({error}). Try again later.");
-        Self { status, kind: "server_error", code, message: message.into(), should_retry: Some(false) }
+        Self {
+            status,
+            kind: "server_error",
+            code,
+            message: message.into(),
+            should_retry: Some(false),
+            retry_after: None,
+        }
     }
 
     /// The provider's stream ended, or said, before its end what makes it no answer.
@@ -51,6 +65,7 @@ impl ApiError {
             code: "pareto_upstream_failed",
             message: message.into(),
             should_retry: Some(false),
+            retry_after: None,
         }
     }
 
@@ -64,6 +79,7 @@ impl ApiError {
             code: "pareto_body_too_large",
             message: message.into(),
             should_retry: Some(false),
+            retry_after: None,
         }
     }
 
@@ -77,6 +93,7 @@ impl ApiError {
             message: "The request has both `Content-Length` and `Transfer-Encoding`. Send one of them."
                 .into(),
             should_retry: Some(false),
+            retry_after: None,
         }
     }
 
@@ -90,7 +107,40 @@ impl ApiError {
                 "The request body did not arrive in time. Send it faster, or raise `client.timeouts.body`."
                     .into(),
             should_retry: None,
+            retry_after: None,
         }
+    }
+
+    /// A limit or a budget has no room for the request, for `retry_after` or for good. An SDK would try
+    /// a spent budget again and again, and gives up on a wait above a minute.
+    pub fn limited(budget: bool, message: String, retry_after: Option<Duration>) -> Self {
+        const PATIENCE: Duration = Duration::from_secs(60);
+        let (kind, code) = if budget {
+            (Self::EXHAUSTED, Self::EXHAUSTED)
+        } else {
+            ("rate_limit_error", Self::RATE_LIMITED)
+        };
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            kind,
+            code,
+            message: message.into(),
+            should_retry: Some(!budget && retry_after.is_some_and(|wait| wait <= PATIENCE)),
+            retry_after,
+        }
+    }
+
+    /// A budget of money cannot count a model without a price.
+    pub fn unpriced(limit: &str, model: &str) -> Self {
+        let message = format!(
+            "The budget `{limit}` counts USD, and no price is known for the model `{model}`. Add it under `prices`."
+        );
+        Self::limited(true, message, None)
+    }
+
+    /// Whether a limit or a budget refused.
+    pub fn is_limit(&self) -> bool {
+        matches!(self.code, Self::RATE_LIMITED | Self::EXHAUSTED)
     }
 
     /// `only-if-cached` and nothing stored (RFC 9111 section 5.2.1.7).
@@ -100,7 +150,7 @@ impl ApiError {
             kind: "invalid_request_error",
             code: Self::NOT_CACHED,
             message: "No stored answer for this request, and `Cache-Control: only-if-cached` forbids asking the provider.".into(),
-            should_retry: Some(false),
+            should_retry: Some(false), retry_after: None,
         }
     }
 
@@ -112,6 +162,7 @@ impl ApiError {
             code: "pareto_unavailable",
             message: message.into(),
             should_retry: None,
+            retry_after: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use crate::error::ApiError;
@@ -12,6 +12,7 @@ use crate::request::ApiRequest;
 use crate::request::endpoint::Endpoint;
 use crate::request::key::CacheKey;
 use crate::response::Body;
+use crate::response::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::response::price::Cost;
 use crate::response::usage::Usage;
 
@@ -28,14 +29,16 @@ pub enum Outcome {
     Miss,
     /// By a call of its own, past the cache: the client or the request's nature asked for it.
     Bypass,
+    /// Not: a limit or a budget had no room.
+    Limited,
     /// Not: pareto or the provider failed.
     Error,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the variants: `ALL[o as usize] == o`.
-    pub const ALL: [Self; 6] =
-        [Self::Hit, Self::Stale, Self::Collapsed, Self::Miss, Self::Bypass, Self::Error];
+    pub const ALL: [Self; 7] =
+        [Self::Hit, Self::Stale, Self::Collapsed, Self::Miss, Self::Bypass, Self::Limited, Self::Error];
 
     /// The name used in metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -45,6 +48,7 @@ impl Outcome {
             Self::Collapsed => "collapsed",
             Self::Miss => "miss",
             Self::Bypass => "bypass",
+            Self::Limited => "limited",
             Self::Error => "error",
         }
     }
@@ -57,6 +61,15 @@ pub enum Observed {
     Cache,
     /// A flight was under way.
     Coalesce,
+}
+
+/// What a response says of the limits its request fell under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitFields {
+    /// `RateLimit-Policy`
+    pub policy: HeaderValue,
+    /// `RateLimit`
+    pub limit: HeaderValue,
 }
 
 /// What is noted as the status where the client left before there was one (nginx's convention).
@@ -98,6 +111,8 @@ pub struct Exchange {
     pub observed: Option<Observed>,
     /// What finds the answer.
     pub key: Option<CacheKey>,
+    /// What is said of the limits it fell under.
+    pub limits: Option<Box<LimitFields>>,
     /// The client hung up, or was cut off, before the end.
     pub cut: bool,
 }
@@ -121,7 +136,16 @@ impl Exchange {
             cost: None,
             observed: None,
             key: None,
+            limits: None,
             cut: true,
+        }
+    }
+
+    /// Says in `headers` how the limits stand that the request fell under.
+    pub fn tell_limits(&mut self, headers: &mut HeaderMap) {
+        if let Some(fields) = self.limits.take() {
+            headers.insert(RATE_LIMIT_POLICY, fields.policy);
+            headers.insert(RATE_LIMIT, fields.limit);
         }
     }
 

@@ -60,6 +60,6 @@ fn outside(resolver: &Arc<Resolver>, connections: &Arc<Connections>) -> Io {
 
 fn gateway(config: Config, io: Io, lines: Option<Lines>) -> std::io::Result<Gateway> {
     let telemetry = Telemetry::new(&config, io.clock, lines).map_err(std::io::Error::other)?;
-    let kept = Arc::new(Kept::new(&config, Arc::new(telemetry), Secret(rand::random())));
+    let kept = Arc::new(Kept::new(&config, Arc::new(telemetry), Secret(rand::random()), io.clock));
     Ok(Gateway::build(config, io, kept))
 }

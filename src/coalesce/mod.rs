@@ -82,6 +82,14 @@ impl Flights {
         Seat::Leader(recorder, playback, landing)
     }
 
+    /// Takes a seat on the flight under `key`, if there is one with room: its playback and the
+    /// credential it flies with.
+    pub fn follow(&self, key: &CacheKey, max_waiters: usize) -> Option<(Playback, Credential)> {
+        let shard = self.shard(key).lock();
+        let flight = shard.get(key).filter(|flight| flight.recording.readers() <= max_waiters)?;
+        Some((flight.recording.join()?, flight.credential))
+    }
+
     /// Opens a flight under `key`, for features that only observe: `None` where there is one that
     /// could be joined.
     pub fn lead(

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
+use super::admission::Admission;
 use super::{Gateway, Kept};
 use crate::cache::Cache;
 use crate::coalesce::Flights;
-use crate::config::Config;
+use crate::config::{Config, Switch};
 use crate::io::Io;
+use crate::io::clock::Clock;
+use crate::limits::Limits;
+use crate::limits::book::Book;
 use crate::request::identity::Secret;
 use crate::request::memo::Memo;
 use crate::response::price::PriceTable;
@@ -16,16 +22,22 @@ use crate::telemetry::Telemetry;
 /// The share of `storage.memory` that remembers read bodies: 1/16.
 const MEMO_SHARE: u64 = 16;
 
+/// Alerts that wait to be told; more than this at once are lost.
+const MOST_ALARMS: usize = 1024;
+
 impl Kept {
     /// What the first generation starts with. `secret` keys the digests of this process.
-    pub fn new(config: &Config, telemetry: Arc<Telemetry>, secret: Secret) -> Self {
+    pub fn new(config: &Config, telemetry: Arc<Telemetry>, secret: Secret, clock: Clock) -> Self {
         let memo = config.storage.memory / MEMO_SHARE;
         let mut seed = [0; 8];
         seed.copy_from_slice(&secret.0[..8]);
+        let (sender, alarms) = tokio::sync::mpsc::channel(MOST_ALARMS);
         Self {
             cache: Cache::new(config.storage.memory - memo),
             flights: Arc::new(Flights::default()),
             memo: Memo::new(memo, u64::from_le_bytes(seed)),
+            limits: Limits::new(Arc::new(Book::new(clock, sender))),
+            alarms: Mutex::new(Some(alarms)),
             telemetry,
             secret,
         }
@@ -35,7 +47,11 @@ impl Kept {
 impl Gateway {
     /// A generation that works by `config`.
     pub fn build(config: Config, io: Io, kept: Arc<Kept>) -> Self {
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&kept.secret.0[8..16]);
+        let limits = if config.features.limits == Switch::Off { &[][..] } else { &config.limits };
         Self {
+            admission: Admission::new(limits, &kept.limits, u64::from_le_bytes(seed)),
             router: Router::new(&config.providers),
             prices: PriceTable::new(&config.prices),
             config,

@@ -17,6 +17,8 @@ use crate::text::Folding;
 pub(super) struct Decision {
     pub(super) plan: Plan,
     pub(super) account: Arc<Account>,
+    /// A spent budget has already sent this request to another model than it asked for.
+    pub(super) instead: bool,
 }
 
 impl Gateway {
@@ -45,7 +47,7 @@ impl Gateway {
             coalesce: if bypass.is_some() || control.no_cache { Mode::Skip } else { coalesce },
             bypass,
         };
-        Ok(Decision { plan, account })
+        Ok(Decision { plan, account, instead: false })
     }
 
     /// By what the user's last message is folded in the key.

@@ -10,6 +10,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use super::Gateway;
 use super::decide::Decision;
 use super::head::put;
+use super::metering::Fare;
 use super::record::Recorded;
 use crate::cache::entry::Entry;
 use crate::coalesce::Landing;
@@ -51,6 +52,8 @@ pub(super) struct Flight {
     tenant: Box<str>,
     tag: Option<Box<str>>,
     abandoned: Abandoned,
+    /// What it holds of the limits that let it through.
+    fare: Option<Fare>,
 }
 
 /// What an answer says of itself.
@@ -75,8 +78,8 @@ impl Flight {
 
 impl Gateway {
     /// Prepares the call that `request` needs.
-    pub(super) fn flight(&self, request: &ApiRequest, decision: &Decision) -> Flight {
-        let Decision { plan, account } = decision;
+    pub(super) fn flight(&self, request: &ApiRequest, decision: &Decision, fare: Option<Fare>) -> Flight {
+        let Decision { plan, account, .. } = decision;
         let provider = account.provider.clone();
         let shape = Shape::of(request.endpoint);
         let key = self.router.key(&provider);
@@ -102,12 +105,18 @@ impl Gateway {
             tenant: request.identity.tenant.clone(),
             tag: request.vector_store().map(|id| format!("vector_store:{id}").into_boxed_str()),
             abandoned: self.config.coalesce.abandoned,
+            fare,
         }
     }
 
     /// Flies: from the call to the stored answer. Ends early once nobody listens, unless the
     /// answer is wanted for the cache all the same.
-    pub(super) async fn fly(self: Arc<Self>, flight: Flight, recorder: Recorder, landing: Option<Landing>) {
+    pub(super) async fn fly(
+        self: Arc<Self>,
+        mut flight: Flight,
+        recorder: Recorder,
+        landing: Option<Landing>,
+    ) {
         let recording = recorder.recording().clone();
         let stop = flight.abandoned == Abandoned::Stop || flight.key.is_none();
         let mut flown = Flown::new(
@@ -117,6 +126,10 @@ impl Gateway {
             flight.model.clone(),
             self.io.clock.now(),
         );
+        let mut fare = flight.fare.take();
+        if let Some(fare) = &mut fare {
+            fare.depart();
+        }
         let total = flight.call.provider.timeouts.total;
         let recorded = tokio::select! {
             biased;
@@ -135,6 +148,9 @@ impl Gateway {
         if let Ending::Complete(done) = &ending {
             (flown.usage, flown.cost) = (done.usage, done.cost);
             flown.answered.clone_from(&done.model);
+        }
+        if let Some(mut fare) = fare {
+            self.settle(&mut fare, &mut flown, &recording);
         }
         self.kept.telemetry.flown(&flown, self.io.clock.now());
         recorder.finish(ending);

@@ -47,6 +47,7 @@ impl Gateway {
         if let Some(value) = note.value() {
             headers.insert(headers::CACHE_STATUS, value);
         }
+        exchange.tell_limits(&mut headers);
         let upstream = age.is_none().then_some(exchange.upstream);
         put(&mut headers, headers::SERVER_TIMING, headers::server_timing(exchange.added(), upstream));
         if let Some(age) = age {
@@ -82,11 +83,20 @@ impl Gateway {
         let exchange = &mut settling.exchange;
         exchange.status = error.status;
         let asked_nobody = error.code == ApiError::NOT_CACHED;
-        // That nothing is stored is an answer to who asked for nothing else.
-        exchange.outcome = if asked_nobody { Outcome::Miss } else { Outcome::Error };
+        exchange.outcome = match error {
+            // That nothing is stored is an answer to who asked for nothing else.
+            _ if asked_nobody => Outcome::Miss,
+            _ if error.is_limit() => Outcome::Limited,
+            _ => Outcome::Error,
+        };
         exchange.first_byte = self.io.clock.now().saturating_duration_since(exchange.started);
         let mut headers = headers::of_error(error);
-        let status = if asked_nobody { "pareto; detail=not-cached" } else { "pareto; fwd=miss" };
+        let status = match exchange.outcome {
+            Outcome::Miss => "pareto; detail=not-cached",
+            Outcome::Limited => "pareto; detail=limited",
+            _ => "pareto; fwd=miss",
+        };
+        exchange.tell_limits(&mut headers);
         headers.insert(headers::CACHE_STATUS, HeaderValue::from_static(status));
         headers.insert(headers::REQUEST_ID, self.kept.telemetry.request_id());
         put(&mut headers, headers::SERVER_TIMING, headers::server_timing(exchange.added(), None));

@@ -1,10 +1,14 @@
 //! The pipeline: what happens to one understood request. Open this first.
 
+mod admission;
+mod allowance;
 pub mod build;
 mod decide;
 pub mod explain;
 mod fly;
 mod head;
+mod instead;
+mod metering;
 mod record;
 mod respond;
 
@@ -12,12 +16,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
+use parking_lot::Mutex;
+use tokio::sync::mpsc::Receiver;
 
 use crate::cache::Cache;
 use crate::coalesce::Flights;
 use crate::config::Config;
 use crate::exchange::{ApiResponse, Exchange, Settle, Settling};
 use crate::io::Io;
+use crate::limits::Limits;
+use crate::limits::alert::Alarm;
 use crate::request::cache_control::CacheControl;
 use crate::request::endpoint::Endpoint;
 use crate::request::identity::{Identity, Secret};
@@ -27,6 +35,7 @@ use crate::response::price::{Cost, PriceTable};
 use crate::response::usage::Usage;
 use crate::route::Router;
 use crate::telemetry::Telemetry;
+use admission::Admission;
 use fly::Flight;
 
 /// Bodies above this many bytes are read on a thread of their own: a megabyte takes about half a
@@ -44,6 +53,10 @@ pub struct Kept {
     pub flights: Arc<Flights>,
     /// The facts of recent bodies.
     pub memo: Memo,
+    /// What is counted of limits, and who waits for them.
+    pub limits: Arc<Limits>,
+    /// What is to be told of budgets, until somebody takes it.
+    pub alarms: Mutex<Option<Receiver<Alarm>>>,
     /// The counts.
     pub telemetry: Arc<Telemetry>,
     /// Keys every digest of this process.
@@ -57,6 +70,8 @@ pub struct Gateway {
     io: Io,
     router: Router,
     prices: PriceTable,
+    /// `None` where nothing is limited.
+    admission: Option<Admission>,
     kept: Arc<Kept>,
 }
 

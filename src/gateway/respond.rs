@@ -11,6 +11,7 @@ use http::{StatusCode, header};
 use super::Gateway;
 use super::decide::Decision;
 use super::head::{Note, Served};
+use super::metering::Fare;
 use crate::cache::entry::{Entry, Freshness};
 use crate::coalesce::Seat;
 use crate::config::Mode;
@@ -52,9 +53,13 @@ impl Gateway {
         exchange.key = plan.key;
         let mut spare = None;
         match self.stored(request, plan, exchange) {
-            Found::Now(served) => return Ok(served),
+            Found::Now(served) => {
+                self.admit_hit(request, decision, exchange.usage, exchange).await?;
+                return Ok(served);
+            }
             Found::Revalidate(served) => {
-                self.revalidate(request, decision);
+                self.admit_hit(request, decision, exchange.usage, exchange).await?;
+                self.revalidate(request, decision).await;
                 return Ok(served);
             }
             Found::Spare(body, entry) => spare = Some((body, entry)),
@@ -104,7 +109,7 @@ impl Gateway {
         if freshness == Freshness::Fresh { Found::Now(served) } else { Found::Revalidate(served) }
     }
 
-    fn note_replay(&self, exchange: &mut Exchange, entry: &Entry, outcome: Outcome) {
+    pub(super) fn note_replay(&self, exchange: &mut Exchange, entry: &Entry, outcome: Outcome) {
         exchange.outcome = outcome;
         exchange.upstream = Duration::ZERO;
         exchange.provider = Some(entry.provider.clone());
@@ -112,7 +117,7 @@ impl Gateway {
         exchange.cost = entry.cost;
     }
 
-    fn replayed(
+    pub(super) fn replayed(
         &self,
         request: &ApiRequest,
         entry: &Entry,
@@ -136,13 +141,15 @@ impl Gateway {
     }
 
     /// Fetches a new answer in the background, one for all who find the old one.
-    fn revalidate(self: &Arc<Self>, request: &ApiRequest, decision: &Decision) {
+    async fn revalidate(self: &Arc<Self>, request: &ApiRequest<'_>, decision: &Decision) {
         let plan = &decision.plan;
         let Some(key) = plan.key else { return };
+        // Without room in a limit, the old answer is all there is for now.
+        let Ok(fare) = self.admit_unasked(request, decision).await else { return };
         if let Seat::Leader(recorder, _, landing) =
             self.kept.flights.join(key, request.credential(), usize::MAX, || self.has_fresh(plan, &key))
         {
-            let mut flight = self.flight(request, decision);
+            let mut flight = self.flight(request, decision, fare);
             flight.finish_alone();
             tokio::spawn(self.clone().fly(flight, recorder, Some(landing)));
         }
@@ -158,7 +165,21 @@ impl Gateway {
         let plan = &decision.plan;
         let mut shared = plan.key.filter(|_| plan.coalesce == Mode::Act);
         loop {
-            let (playback, followed) = match self.board(request, decision, shared, exchange) {
+            let aboard = match shared.filter(|_| self.is_limited()) {
+                Some(key) => self.kept.flights.follow(&key, self.config.coalesce.max_waiters),
+                None => None,
+            };
+            let boarded = match aboard {
+                Some((playback, credential)) => {
+                    self.admit_hit(request, decision, None, exchange).await?;
+                    Boarded::Seat(playback, Some(credential))
+                }
+                None => match self.admit(request, decision, exchange).await {
+                    Ok(fare) => self.board(request, decision, shared, fare, exchange),
+                    Err(turned) => return self.instead(request, decision, turned, exchange).await,
+                },
+            };
+            let (playback, followed) = match boarded {
                 Boarded::Seat(playback, followed) => (playback, followed),
                 Boarded::Found => match self.stored(request, plan, exchange) {
                     Found::Now(served) | Found::Revalidate(served) => return Ok(served),
@@ -189,6 +210,7 @@ impl Gateway {
         request: &ApiRequest<'_>,
         decision: &Decision,
         shared: Option<CacheKey>,
+        fare: Option<Fare>,
         exchange: &mut Exchange,
     ) -> Boarded {
         let plan = &decision.plan;
@@ -206,14 +228,15 @@ impl Gateway {
                         (recorder, playback, None)
                     }
                 };
-            tokio::spawn(self.clone().fly(self.flight(request, decision), recorder, landing));
+            tokio::spawn(self.clone().fly(self.flight(request, decision, fare), recorder, landing));
             return Boarded::Seat(playback, None);
         };
         let landed = || self.has_fresh(plan, &key);
         match self.kept.flights.join(key, request.credential(), self.config.coalesce.max_waiters, landed) {
             Seat::Follower(playback, credential) => Boarded::Seat(playback, Some(credential)),
             Seat::Leader(recorder, playback, landing) => {
-                tokio::spawn(self.clone().fly(self.flight(request, decision), recorder, Some(landing)));
+                let flight = self.flight(request, decision, fare);
+                tokio::spawn(self.clone().fly(flight, recorder, Some(landing)));
                 Boarded::Seat(playback, None)
             }
             Seat::Landed => Boarded::Found,
@@ -305,7 +328,7 @@ impl Gateway {
         }
     }
 
-    fn view(&self, request: &ApiRequest) -> View {
+    pub(super) fn view(&self, request: &ApiRequest) -> View {
         let shape = Shape::of(request.endpoint);
         View {
             shape,

@@ -236,6 +236,17 @@ impl Page {
         self.gauges.iter_mut().zip(&mut account.meters).map(standing).collect()
     }
 
+    /// The share of 1 that is used of the budget that is used most; `None` without budgets.
+    fn most_used(&mut self, now: Now) -> Option<f64> {
+        let mut most = None;
+        for (at, gauge) in self.gauges.iter_mut().enumerate().filter(|(_, gauge)| gauge.is_budget()) {
+            let used = self.accounts.values_mut().map(|account| gauge.used(&mut account.meters[at], now));
+            let share = used.max().unwrap_or(0) as f64 / gauge.most().max(1) as f64;
+            most = Some(most.map_or(share, |most: f64| most.max(share)));
+        }
+        most
+    }
+
     /// Whether a subject's tenant is `tenant`.
     fn is_of(&self, account: &Account, tenant: &str) -> bool {
         let at = self.limit.per.iter().position(|dimension| *dimension == Dimension::Tenant);
@@ -344,6 +355,12 @@ impl Ledger for Book {
             }
         }
         standings
+    }
+
+    fn budgets(&self) -> Vec<(Arc<str>, f64)> {
+        let now = self.now();
+        let mut pages = self.pages.lock();
+        pages.by_id.values_mut().filter_map(|page| Some((page.name.clone(), page.most_used(now)?))).collect()
     }
 
     fn reset(&self, name: &str, tenant: Option<&str>) -> Option<usize> {

@@ -97,7 +97,12 @@ pub struct Subject<'a> {
     pub name: Cow<'a, str>,
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    /// The subject of this name; `seed` keeps others from choosing names that collide.
+    pub fn of(name: Cow<'a, str>, seed: u64) -> Self {
+        Self { key: xxhash_rust::xxh3::xxh3_128_with_seed(name.as_bytes(), seed), name }
+    }
+
     /// What stands between the values of a name; no value contains it.
     pub const BETWEEN: char = '\u{1f}';
 
@@ -171,7 +176,7 @@ pub struct Standing {
     pub used: u64,
     /// What is reserved beside that.
     pub reserved: u64,
-    /// Until all of `used` is free again.
+    /// Until all of `used` and `reserved` is free again.
     pub reset: Duration,
     /// The window of the calendar, for budgets.
     pub calendar: Option<Window>,
@@ -212,6 +217,9 @@ pub trait Ledger: Send + Sync {
 
     /// How every count stands, of the limit called `name` or of all.
     fn all(&self, name: Option<&str>) -> Vec<Standing>;
+
+    /// The most used budget of each limit, as a share of 1.
+    fn budgets(&self) -> Vec<(Arc<str>, f64)>;
 
     /// Forgets what was used of a limit, by all subjects or those with `tenant` as their tenant; what
     /// is reserved stays. How many counts that were.

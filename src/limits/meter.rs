@@ -206,10 +206,13 @@ impl Gauge {
         }
     }
 
-    /// Until all that is used is free again.
+    /// Until all that is used or reserved is free again.
     pub fn reset(&self, meter: &Meter, now: Now) -> Duration {
         match &self.kind {
-            Kind::Rate(rate, _) => rate.until(meter.spent, now.steady, rate.burst()).unwrap_or_default(),
+            Kind::Rate(rate, _) => {
+                let arrival = rate.take(meter.spent, now.steady, meter.reserved);
+                rate.until(arrival, now.steady, rate.burst()).unwrap_or_default()
+            }
             Kind::Budget { window, .. } => Duration::from_secs(window.left(now.unix)),
             Kind::Now => Duration::ZERO,
         }

@@ -112,13 +112,18 @@ impl Limits {
     }
 
     /// How the counts of a hold stand.
-    fn standings(&self, held: &[Held]) -> Vec<Standing> {
+    pub fn standings(&self, held: &[Held]) -> Vec<Standing> {
         self.ledger.standings(held)
     }
 
     /// How every count stands, of the limit called `name` or of all.
     pub fn all(&self, name: Option<&str>) -> Vec<Standing> {
         self.ledger.all(name)
+    }
+
+    /// The most used budget of each limit, as a share of 1.
+    pub fn budgets(&self) -> Vec<(Arc<str>, f64)> {
+        self.ledger.budgets()
     }
 
     /// Forgets what was used of a limit, by all subjects or those of one tenant, and lets through who

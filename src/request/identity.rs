@@ -71,6 +71,11 @@ impl Credential {
         Self(short)
     }
 
+    /// The whole digest as text: a name that no other credential has.
+    pub fn full_name(self) -> String {
+        format!("key-{:032x}", u128::from_be_bytes(self.0))
+    }
+
     /// A name fit for labels and logs.
     pub fn name(self) -> Box<str> {
         let mut name = String::with_capacity(12);

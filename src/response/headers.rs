@@ -16,6 +16,12 @@ pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// Shown by the SDKs as the request's id.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What limits there are (IETF draft).
+pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// What is left of them (IETF draft).
+pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+/// In milliseconds; the OpenAI SDKs prefer it.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// Which provider answered.
 pub const PROVIDER: HeaderName = HeaderName::from_static("x-pareto-provider");
 /// Which model answered.
@@ -57,6 +63,11 @@ pub fn of_error(error: &ApiError) -> HeaderMap {
     headers.insert(header::CONTENT_TYPE, JSON);
     if let Some(retry) = error.should_retry {
         headers.insert(SHOULD_RETRY, boolean(retry));
+    }
+    if let Some(wait) = error.retry_after {
+        let milliseconds = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+        headers.insert(header::RETRY_AFTER, number(milliseconds.div_ceil(1000)));
+        headers.insert(RETRY_AFTER_MS, number(milliseconds));
     }
     headers
 }

@@ -11,7 +11,7 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use serde_json::{Value, json};
 
-use super::{Reloader, Shared, body, explain};
+use super::{Reloader, Shared, body, counts, explain};
 use crate::cache::Purge;
 use crate::config::Problem;
 use crate::telemetry::metrics::Readings;
@@ -47,6 +47,7 @@ impl Admin {
         if !open && let Some(refusal) = self.refusal(head) {
             return refusal;
         }
+        let query = head.uri.query().unwrap_or_default();
         match (&head.method, path) {
             (&Method::GET | &Method::HEAD, "/healthz") => Answer::text(StatusCode::OK, "ok\n"),
             (&Method::GET | &Method::HEAD, "/readyz") if self.shared.is_draining() => {
@@ -57,13 +58,18 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/config") => self.config(),
             (&Method::GET | &Method::HEAD, "/") => Answer::text(
                 StatusCode::OK,
-                "pareto\n\nGET /metrics\nGET /healthz\nGET /readyz\nGET /config\nPOST /reload\nPOST /explain\nDELETE /cache?tenant=&model=&key=&tag=\n",
+                "pareto\n\nGET /metrics\nGET /healthz\nGET /readyz\nGET /config\nGET /limits?name=\nDELETE /limits/{name}?tenant=\nPOST /reload\nPOST /explain\nDELETE /cache?tenant=&model=&key=&tag=\n",
             ),
+            (&Method::GET | &Method::HEAD, "/limits") => self.limits(query),
+            (&Method::DELETE, _) if path.starts_with("/limits/") => {
+                self.reset(&path["/limits/".len()..], query)
+            }
             (&Method::POST, "/reload") => self.reload().await,
-            (&Method::DELETE, "/cache") => self.purge(head.uri.query().unwrap_or_default()),
+            (&Method::DELETE, "/cache") => self.purge(query),
             (
                 _,
-                "/" | "/healthz" | "/readyz" | "/metrics" | "/config" | "/reload" | "/explain" | "/cache",
+                "/" | "/healthz" | "/readyz" | "/metrics" | "/config" | "/limits" | "/reload" | "/explain"
+                | "/cache",
             ) => Answer::problem(StatusCode::METHOD_NOT_ALLOWED, "This path has another method; see GET /."),
             _ => Answer::problem(
                 StatusCode::NOT_FOUND,
@@ -106,6 +112,8 @@ impl Admin {
             cache_bytes: kept.cache.bytes(),
             cache_evictions: kept.cache.evictions(),
             flight_waiters: kept.flights.waiters(),
+            limit_waiters: kept.limits.waiting(),
+            budgets: kept.limits.budgets(),
             connections: self.shared.connections.active_by_provider(),
             connections_opened: self.shared.connections.opened_total(),
             connections_reused: self.shared.connections.reused_total(),
@@ -171,6 +179,26 @@ impl Admin {
         }
     }
 
+    fn limits(&self, query: &str) -> Answer {
+        let gateway = self.shared.gateway.load();
+        Answer::json(StatusCode::OK, &counts::shown(&gateway, parameter(query, "name").as_deref()))
+    }
+
+    /// Forgets what was used of a limit, by all or by one tenant.
+    fn reset(&self, name: &str, query: &str) -> Answer {
+        let name = percent_decoded(name);
+        let tenant = parameter(query, "tenant");
+        match self.shared.gateway.load().kept().limits.reset(&name, tenant.as_deref()) {
+            Some(count) => {
+                tracing::info!(limit = name, tenant, count, "limit reset");
+                Answer::json(StatusCode::OK, &json!({"reset": count}))
+            }
+            None => {
+                Answer::problem(StatusCode::NOT_FOUND, "There is no limit of this name; see GET /limits.")
+            }
+        }
+    }
+
     fn purge(&self, query: &str) -> Answer {
         let mut purge = Purge::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -217,6 +245,18 @@ impl Answer {
         let body = json!({"title": title, "status": status.as_u16(), "detail": detail});
         Self { status, kind: "application/problem+json", body: format!("{body}\n") }
     }
+}
+
+/// The value of a query's parameter.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(given, _)| given == name);
+    found.map(|(_, value)| value.into_owned())
+}
+
+/// A part of a path as it is meant: names of limits may have a colon, which some clients escape.
+fn percent_decoded(part: &str) -> String {
+    let plus = part.replace('+', "%2B");
+    form_urlencoded::parse(plus.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
 }
 
 fn listed(problems: &[Problem]) -> Value {

@@ -3,6 +3,7 @@
 pub mod admin;
 mod body;
 mod connection;
+mod counts;
 mod explain;
 mod life;
 mod listen;

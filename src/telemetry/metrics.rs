@@ -1,9 +1,11 @@
 //! Every metric: its name, help and labels in one table (Prometheus naming, base units).
 
+use std::sync::Arc;
+
 use prometheus::core::{AtomicF64, AtomicU64, Collector, GenericCounterVec};
 use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::exchange::Outcome;
@@ -14,6 +16,9 @@ const DURATIONS: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 120.0];
 /// Seconds that pareto itself adds.
 const OVERHEADS: [f64; 10] = [0.000_02, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.0025, 0.01, 0.1, 1.0];
+
+/// Measured over estimated.
+const RATIOS: [f64; 11] = [0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0];
 
 /// The metrics of this process.
 pub struct Metrics {
@@ -43,6 +48,18 @@ pub struct Metrics {
     pub observed_calls: IntCounterVec,
     /// Requests that a client's SDK has sent before.
     pub client_retries: IntCounter,
+    /// Requests that a limit refused.
+    pub limit_rejections: IntCounterVec,
+    /// Requests that a limit would have refused, had it not only been observing.
+    pub limit_observed: IntCounterVec,
+    /// Calls settled with their limits, by how it was known what they consumed.
+    pub limit_settlements: IntCounterVec,
+    /// Input tokens measured over input tokens estimated.
+    pub token_estimate: HistogramVec,
+    /// What was told of budgets, by how it went out.
+    pub limit_alerts: IntCounterVec,
+    budget_used: GaugeVec,
+    limit_waiters: IntGauge,
     /// Requests under way.
     pub active: IntGauge,
     /// Requests and responses that passed through unread.
@@ -71,6 +88,10 @@ pub struct Readings {
     pub cache_evictions: u64,
     /// Requests that wait for another's call.
     pub flight_waiters: usize,
+    /// Requests that wait for a limit to let them through.
+    pub limit_waiters: usize,
+    /// The most used budget of each limit, as a share of 1.
+    pub budgets: Vec<(Arc<str>, f64)>,
     /// Calls under way by provider.
     pub connections: Vec<(String, i64)>,
     /// Connections made since the start.
@@ -205,6 +226,39 @@ impl Metrics {
             )?,
             client_retries: make
                 .counter("client_retries_total", "Requests that the client's SDK says it has sent before.")?,
+            limit_rejections: make.counters(
+                "limit_rejections_total",
+                "Requests that a limit refused.",
+                &["limit"],
+            )?,
+            limit_observed: make.counters(
+                "limit_observed_rejections_total",
+                "Requests that a limit would have refused, were limits not set to observe.",
+                &["limit"],
+            )?,
+            limit_settlements: make.counters(
+                "limit_settlements_total",
+                "Calls settled with limits, by how it was known what they consumed.",
+                &["basis"],
+            )?,
+            token_estimate: make.add(HistogramVec::new(
+                HistogramOpts::new(
+                    "token_estimate_ratio",
+                    "Input tokens as the provider counted them, over those estimated before the call.",
+                )
+                .buckets(RATIOS.to_vec()),
+                &["tokenizer"],
+            ))?,
+            limit_alerts: make.counters(
+                "limit_alerts_total",
+                "Alerts of budgets by how they went out.",
+                &["limit", "result"],
+            )?,
+            budget_used: make.add(GaugeVec::new(
+                Opts::new("budget_used_ratio", "The share of a budget that is used, where it is most."),
+                &["limit"],
+            ))?,
+            limit_waiters: make.gauge("limit_waiters", "Requests waiting to be let through by a limit.")?,
             active: make.gauge("active_requests", "Requests under way, understood or not.")?,
             passed: make.counters(
                 "passed_total",
@@ -257,6 +311,11 @@ impl Metrics {
         self.cache_bytes.with_label_values(&["memory"]).set(signed(readings.cache_bytes));
         catch_up(&self.cache_evictions, readings.cache_evictions);
         self.flight_waiters.set(signed(readings.flight_waiters as u64));
+        self.limit_waiters.set(signed(readings.limit_waiters as u64));
+        self.budget_used.reset();
+        for (limit, share) in &readings.budgets {
+            self.budget_used.with_label_values(&[&**limit]).set(*share);
+        }
         for (provider, count) in &readings.connections {
             self.connections.with_label_values(&[provider.as_str(), "active"]).set(*count);
         }

@@ -8,6 +8,7 @@ mod directives;
 mod explain;
 mod headers;
 mod life;
+mod limits;
 mod metering;
 mod normalise;
 mod reload;

@@ -191,7 +191,7 @@ impl World {
         let io = Io { clock, upstream: Arc::new(Road(provider.clone())) };
         let config = parse(config);
         let telemetry = Arc::new(Telemetry::new(&config, clock, None).unwrap());
-        let kept = Arc::new(Kept::new(&config, telemetry, Secret([7; 32])));
+        let kept = Arc::new(Kept::new(&config, telemetry, Secret([7; 32]), io.clock));
         let current = Mutex::new(Arc::new(Gateway::build(config, io.clone(), kept.clone())));
         Arc::new(Self { provider, kept, io, current })
     }

@@ -1,0 +1,123 @@
+//! What a call consumed, settled with the limits that let it through: once for every attempt.
+
+use super::Gateway;
+use crate::exchange::Flown;
+use crate::limits::estimate::Estimate;
+use crate::limits::ledger::Amounts;
+use crate::limits::{Attempt, Permit};
+use crate::response::price::Cost;
+use crate::response::recording::{Frame, Recording};
+use crate::response::usage::Usage;
+
+/// What a flight holds of the limits that let it through.
+pub(super) struct Fare {
+    permit: Permit,
+    attempt: Option<Attempt>,
+    estimate: Option<Estimate>,
+    model: Box<str>,
+}
+
+/// How it is known what a call consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Basis {
+    /// The provider said.
+    Measured,
+    /// It broke off before the provider said: the input and what was streamed, by the tokenizer.
+    Estimated,
+    /// It was refused or never reached the provider.
+    Unbilled,
+}
+
+impl Basis {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Estimated => "estimated",
+            Self::Unbilled => "unbilled",
+        }
+    }
+}
+
+impl Fare {
+    /// The fare of a request that was let through.
+    pub(super) fn new(permit: Permit, estimate: Option<Estimate>, model: Option<&str>) -> Self {
+        Self { permit, attempt: None, estimate, model: model.unwrap_or_default().into() }
+    }
+
+    /// The call goes out: from now on it counts.
+    pub(super) fn depart(&mut self) {
+        self.permit.depart();
+        let mut attempt = self.permit.attempt();
+        attempt.sent();
+        self.attempt = Some(attempt);
+    }
+}
+
+impl Gateway {
+    /// Settles what a call consumed. Where the provider did not say, as with a stream that was cut off,
+    /// that is estimated, and `flown` says so.
+    pub(super) fn settle(&self, fare: &mut Fare, flown: &mut Flown, recording: &Recording) {
+        let Some(attempt) = fare.attempt.take() else { return };
+        let metrics = &self.kept.telemetry.metrics;
+        let basis = basis(flown);
+        if let (Basis::Estimated, Some(estimate)) = (basis, &fare.estimate) {
+            let output = streamed(estimate, recording);
+            let usage = Usage { input: estimate.input, output, estimated: true, ..Usage::default() };
+            flown.usage = Some(usage);
+            flown.cost = self.prices.cost(&fare.model, &usage);
+        } else if let (Basis::Measured, Some(estimate), Some(usage)) = (basis, &fare.estimate, flown.usage)
+            && estimate.input > 0
+        {
+            let error = metrics.token_estimate.with_label_values(&[estimate.tokenizer.name()]);
+            error.observe(usage.input as f64 / estimate.input as f64);
+        }
+        metrics.limit_settlements.with_label_values(&[basis.name()]).inc();
+        attempt.settle(&consumed(flown));
+    }
+}
+
+fn basis(flown: &Flown) -> Basis {
+    let refused = flown.status.is_some_and(|status| !status.is_success());
+    let unsent = matches!(flown.result, "connect" | "connect_timeout");
+    match flown.usage {
+        Some(usage) if !usage.estimated => Basis::Measured,
+        _ if refused || unsent || flown.result == "ok" => Basis::Unbilled,
+        _ => Basis::Estimated,
+    }
+}
+
+fn consumed(flown: &Flown) -> Amounts {
+    let usage = flown.usage.unwrap_or_default();
+    Amounts::consumed(usage.input, usage.output, flown.cost.map_or(0, Cost::pico_usd))
+}
+
+/// The output tokens of what has been streamed so far.
+fn streamed(estimate: &Estimate, recording: &Recording) -> u64 {
+    let mut text = String::new();
+    for frame in recording.frames().unwrap_or_default() {
+        if let Frame::Event(event) = frame
+            && let Ok(event) = serde_json::from_slice(event.data())
+        {
+            said("", &event, &mut text);
+        }
+    }
+    estimate.tokenizer.count(&text)
+}
+
+/// Gathers what an event of any API adds to the answer's text: thoughts, refusals and the arguments of
+/// tool calls are output as well.
+fn said(name: &str, value: &serde_json::Value, text: &mut String) {
+    use serde_json::Value;
+    const OUTPUT: [&str; 8] =
+        ["content", "text", "delta", "arguments", "partial_json", "thinking", "reasoning_content", "refusal"];
+    match value {
+        Value::String(piece) if OUTPUT.contains(&name) => text.push_str(piece),
+        Value::Array(items) => items.iter().for_each(|item| said(name, item, text)),
+        Value::Object(members) => {
+            for (name, value) in members.iter().filter(|(name, _)| *name != "response" && *name != "part") {
+                said(name, value, text);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,68 @@
+//! `/limits`: how every count stands, in the units of the configuration file.
+
+use serde_json::{Map, Value, json};
+
+use crate::config::limit::Measure;
+use crate::config::quota::Dimension;
+use crate::gateway::Gateway;
+use crate::limits::ledger::{Standing, Subject};
+use crate::response::price::Cost;
+
+/// Counts that are shown; those most used first.
+const MOST: usize = 10_000;
+
+/// Every count of the limit called `name`, or of all: its window, what is used and reserved of it, and
+/// when it will be used up at the pace so far.
+pub(super) fn shown(gateway: &Gateway, name: Option<&str>) -> Value {
+    let mut standings = gateway.kept().limits.all(name);
+    standings.sort_by(|one, other| share(other).total_cmp(&share(one)));
+    let left_out = standings.len().saturating_sub(MOST);
+    standings.truncate(MOST);
+    let counts: Vec<Value> = standings.iter().map(|standing| count(gateway, standing)).collect();
+    json!({"counts": counts, "waiting": gateway.kept().limits.waiting(), "left_out": left_out})
+}
+
+/// What is used or reserved, as a share of 1.
+fn share(standing: &Standing) -> f64 {
+    standing.used.saturating_add(standing.reserved) as f64 / standing.most.max(1) as f64
+}
+
+fn count(gateway: &Gateway, standing: &Standing) -> Value {
+    let amount = |amount: u64| match standing.measure {
+        Measure::Usd => Value::from(Cost::from_pico_usd(amount).to_string()),
+        _ => amount.into(),
+    };
+    let limit = gateway.config.limits.iter().find(|limit| *limit.name == *standing.limit);
+    let dimensions = limit.map(|limit| limit.per.as_slice()).unwrap_or_default();
+    let values = standing.subject.split(Subject::BETWEEN);
+    let subject: Map<String, Value> =
+        dimensions.iter().map(Dimension::name).zip(values.map(Value::from)).collect();
+    let mut count = json!({
+        "limit": &*standing.limit,
+        "subject": subject,
+        "measure": standing.measure.name(),
+        "quota": amount(standing.quota),
+        "used": amount(standing.used),
+        "reserved": amount(standing.reserved),
+        "left": amount(standing.left()),
+        "window_seconds": standing.window.as_secs(),
+        "reset_seconds": standing.reset.as_millis().div_ceil(1000) as u64,
+    });
+    if standing.most != standing.quota {
+        count["burst"] = amount(standing.most);
+    }
+    if let Some(window) = standing.calendar {
+        count["window"] = json!({"from": time(window.start), "until": time(window.end)});
+        count["exhausted_at"] = standing.exhausted.map(time).into();
+    }
+    count
+}
+
+/// A time as RFC 3339 has it, in UTC.
+pub(super) fn time(unix: i64) -> String {
+    let seconds = std::time::Duration::from_secs(u64::try_from(unix).unwrap_or(0));
+    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + seconds.min(LAST)).to_string()
+}
+
+/// The last time that is written: the end of the year 9999.
+const LAST: std::time::Duration = std::time::Duration::from_secs(253_402_300_799);
