@@ -152,16 +152,14 @@ pub fn translated(client: Api, status: u16, body: &[u8]) -> (u16, Bytes) {
 
 /// The error of a response's body: `{"error": …}`, the same within a list (Gemini), or the error alone
 /// (vLLM's first form). What is no JSON, a load balancer's page say, tells a client nothing.
-fn said_in(body: &[u8]) -> Option<ProviderError> {
-    if let Some(error) = error_in(body) {
-        return Some(error);
-    }
+pub(super) fn said_in(body: &[u8]) -> Option<ProviderError> {
     match serde_json::from_slice(body).ok()? {
         Value::Array(items) => items.iter().find_map(|item| error_in(item.to_string().as_bytes())),
-        alone @ Value::Object(_) => {
+        alone @ Value::Object(_) if alone.get("error").is_none_or(Value::is_null) => {
             alone.get("message")?;
             error_in(json!({"error": alone}).to_string().as_bytes())
         }
+        Value::Object(_) => error_in(body),
         _ => None,
     }
 }
@@ -198,7 +196,10 @@ mod tests {
     #[test]
     fn every_form_of_error_is_read_and_told_in_each_clients_words() {
         let gemini = r#"[{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED"}}]"#;
-        assert_eq!(told(Api::Messages, 429, gemini).1["error"]["type"], "rate_limit_error");
+        assert_eq!(
+            told(Api::Messages, 429, gemini).1["error"],
+            json!({"type": "rate_limit_error", "message": "m"})
+        );
         let vllm = r#"{"object":"error","message":"m","type":"BadRequestError","code":400}"#;
         assert_eq!(
             told(Api::Messages, 400, vllm).1,

@@ -1,5 +1,7 @@
 //! Reading the members of a JSON object one by one, so that none is passed over in silence.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value};
 
 use super::Untranslatable;
@@ -158,9 +160,38 @@ impl Members {
 
     /// Proves that every member was read.
     pub(super) fn nothing_else(self) -> Result<(), Untranslatable> {
+        self.nothing_else_for(UNKNOWN)
+    }
+
+    /// Proves that every member was read, or refuses the first for this reason.
+    pub(super) fn nothing_else_for(self, reason: &'static str) -> Result<(), Untranslatable> {
         match self.left.iter().find(|(_, value)| !value.is_null()) {
-            Some((name, _)) => Err(self.refuse(name, UNKNOWN)),
+            Some((name, _)) => Err(self.refuse(name, reason)),
             None => Ok(()),
         }
     }
+
+    /// The same members with their names in `camelCase`: Google's JSON knows each also in `snake_case`.
+    pub(super) fn in_camel_case(mut self) -> Self {
+        if self.left.keys().any(|name| name.contains('_')) {
+            let named = |(name, value): (String, _)| (camel_case(&name).into_owned(), value);
+            self.left = std::mem::take(&mut self.left).into_iter().map(named).collect();
+        }
+        self
+    }
+}
+
+/// A name in `camelCase`.
+pub(super) fn camel_case(name: &str) -> Cow<'_, str> {
+    if !name.contains('_') {
+        return name.into();
+    }
+    let mut words = name.split('_');
+    let mut camel = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let mut letters = word.chars();
+        camel.extend(letters.next().map(|first| first.to_ascii_uppercase()));
+        camel.push_str(letters.as_str());
+    }
+    camel.into()
 }

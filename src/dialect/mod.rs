@@ -12,11 +12,14 @@
 
 pub mod chat;
 pub mod errors;
+pub mod generate;
 mod members;
 pub mod messages;
+mod pairing;
 pub mod prompt;
 pub mod responses;
 pub mod said;
+mod schema;
 pub mod translator;
 
 use std::borrow::Cow;
@@ -79,7 +82,7 @@ impl Api {
             Self::Chat => chat::field(field),
             Self::Messages => messages::field(field),
             Self::Responses => responses::field(field),
-            Self::Generate => format!("{field:?}").into(),
+            Self::Generate => generate::field(field),
         }
     }
 }
@@ -156,10 +159,7 @@ pub fn read(client: Api, body: &[u8]) -> Result<Prompt, Untranslatable> {
         Api::Chat => chat::read(body),
         Api::Messages => messages::read(body),
         Api::Responses => responses::read(body),
-        Api::Generate => Err(Untranslatable {
-            field: "model".into(),
-            reason: "is of an API that pareto does not translate",
-        }),
+        Api::Generate => generate::read(body),
     }
 }
 
@@ -171,9 +171,8 @@ pub fn write(provider: Api, prompt: &Prompt, target: Target) -> Result<Vec<u8>, 
     let written = match provider {
         Api::Messages => messages::write(prompt, target),
         Api::Chat => chat::write(prompt, target),
-        Api::Generate | Api::Responses => {
-            Err(Unsayable(Field::Format, "cannot be said in this provider's API"))
-        }
+        Api::Generate => generate::write(prompt, target),
+        Api::Responses => Err(Unsayable(Field::Format, "cannot be said in this provider's API")),
     };
     let body = written
         .map_err(|Unsayable(field, reason)| Untranslatable { field: prompt.client.field(field), reason })?;
@@ -199,9 +198,6 @@ pub fn path(provider: Api, target: Target, stream: bool) -> String {
         Api::Chat => "/v1/chat/completions".to_owned(),
         Api::Responses => "/v1/responses".to_owned(),
         Api::Messages => "/v1/messages".to_owned(),
-        Api::Generate => {
-            let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-            format!("/v1beta/models/{}:{method}", target.model.trim_start_matches("models/"))
-        }
+        Api::Generate => generate::path(target, stream),
     }
 }

@@ -148,6 +148,14 @@ impl Part {
             _ => None,
         }
     }
+
+    /// The result that this part is.
+    pub const fn as_result(&self) -> Option<&ToolResult> {
+        match self {
+            Self::Result(result) => Some(result),
+            _ => None,
+        }
+    }
 }
 
 /// Where the bytes of an image, a document or a sound are.

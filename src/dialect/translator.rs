@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::Api;
 use super::chat::{ChatHearer, ChatTeller};
 use super::errors;
+use super::generate::{GenerateHearer, GenerateTeller};
 use super::messages::{MessagesHearer, MessagesTeller};
 use super::prompt::{CUSTOM_INPUT, Format, Prompt};
 use super::responses::ResponsesTeller;
@@ -59,13 +60,14 @@ impl Translator {
         let hear: Box<dyn Hear> = match provider {
             Api::Chat => Box::new(ChatHearer::default()),
             Api::Messages => Box::new(MessagesHearer::default()),
-            Api::Generate | Api::Responses => return None,
+            Api::Generate => Box::new(GenerateHearer::default()),
+            Api::Responses => return None,
         };
         let tell: Box<dyn Tell> = match prompt.client {
             Api::Chat => Box::new(ChatTeller::new(prompt, stamp)),
             Api::Messages => Box::new(MessagesTeller::new(prompt, stamp)),
             Api::Responses => Box::new(ResponsesTeller::new(prompt, stamp)),
-            Api::Generate => return None,
+            Api::Generate => Box::new(GenerateTeller::new(prompt, stamp)),
         };
         let custom = prompt.tools.iter().filter(|tool| tool.custom).map(|tool| tool.name.clone()).collect();
         // Anthropic has no words for JSON of any schema.
@@ -114,9 +116,18 @@ impl Translator {
         if let Some(error) = shape::inspect(shape, body).error {
             return Err(Mistold::Failed(errors::reworded(self.client, &error)));
         }
+        let events = match self.provider {
+            // What Gemini streams is a body each.
+            Api::Generate => vec![Event::new(None, body)],
+            _ => shape::unfold_whole(shape, body).map_err(|why| Mistold::Broken(why.0))?,
+        };
         let mut told = Vec::new();
-        for event in shape::unfold_whole(shape, body).map_err(|why| Mistold::Broken(why.0))? {
-            told.append(&mut self.event(&event)?);
+        for event in events {
+            self.hear.hear(&event, &mut self.said).map_err(Mistold::Broken)?;
+            if let Some(Said::Error(error)) = self.said.iter().find(|said| matches!(said, Said::Error(_))) {
+                return Err(Mistold::Failed(errors::reworded(self.client, error)));
+            }
+            told.append(&mut self.told());
         }
         told.append(&mut self.end());
         shape::fold(self.client.shape(), &told).map_err(|why| Mistold::Broken(why.0))

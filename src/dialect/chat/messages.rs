@@ -121,7 +121,10 @@ fn assistant(message: &mut Members, at: usize) -> Result<Vec<Part>, Untranslatab
     message.ignore(&["annotations", "reasoning", "reasoning_content", "name"]);
     let mut parts = content(message)?;
     parts.extend(message.text("refusal")?.filter(|text| !text.is_empty()).map(Part::Text));
-    if let Some(kept) = message.object("extra_content")? {
+    if let Some(mut kept) = message.object("extra_content")? {
+        // Gemini's proof belongs to the text, Anthropic's thoughts came before it.
+        let signature = kept_signature(&mut kept)?.map(Some);
+        parts.extend(signature.map(|signature| Part::Thinking { text: String::new(), signature }));
         parts.splice(0..0, kept_thoughts(kept)?);
     }
     for call in message.objects("tool_calls")? {
@@ -157,7 +160,7 @@ fn tool_call(call: &mut Members, signature: Option<Signature>) -> Result<Call, U
     Ok(Call { id, name, arguments, custom, signature })
 }
 
-/// Gemini's proof of a call, where the client sends back what our answer or Google's own compatible
+/// Gemini's proof of a call or a text, where the client sends back what our answer or Google's own compatible
 /// endpoint gave it: `extra_content.google.thought_signature`.
 fn kept_signature(kept: &mut Members) -> Result<Option<Signature>, Untranslatable> {
     let Some(mut google) = kept.object("google")? else { return Ok(None) };

@@ -45,7 +45,7 @@ pub(in super::super) fn write(prompt: &Prompt, target: Target) -> Result<Value, 
         if !model.schemas {
             return Err(Unsayable(Field::Format, "is a JSON schema, which this model does not keep to"));
         }
-        let schema = schema::kept(schema, *strict).map_err(|why| Unsayable(Field::Format, why))?;
+        let schema = schema::TAKEN.of(schema, *strict).map_err(|why| Unsayable(Field::Format, why))?;
         let config = body.entry("output_config").or_insert_with(|| json!({}));
         config["format"] = json!({"type": "json_schema", "schema": schema});
     }
@@ -106,7 +106,7 @@ fn tool(tool: &Tool, model: &Traits) -> Result<Value, Unsayable> {
     let schema = match tool.parameters() {
         None => json!({"type": "object", "properties": {}}),
         Some(schema) if tool.strict && model.schemas => {
-            schema::kept(&schema, true).map_err(|why| Unsayable(Field::Tool(tool.at), why))?
+            schema::TAKEN.of(&schema, true).map_err(|why| Unsayable(Field::Tool(tool.at), why))?
         }
         Some(schema) => schema.into_owned(),
     };

@@ -1,12 +1,11 @@
 //! A prompt's turns written as Anthropic's system text and messages.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
 use super::super::prompt::{Call, Part, Prompt, Role, Source, ToolResult, Turn};
-use super::super::{Api, Field, Unsayable};
+use super::super::{Api, Field, Unsayable, pairing};
 use super::models::Traits;
 
 /// Marks that the prompt cache may keep what comes before; more of them are refused.
@@ -27,32 +26,16 @@ impl Written {
         let mut written = Self { system: Vec::new(), messages: Vec::new() };
         let cached = prompt.tools.iter().filter(|tool| tool.cache_point).count();
         let mut cache_points = MOST_CACHE_POINTS.saturating_sub(cached);
-        let mut open: HashSet<&str> = HashSet::new();
+        pairing::prove(prompt)?;
         for turn in &prompt.turns {
             let mut blocks = Vec::with_capacity(turn.parts.len());
             // Anthropic wants the results of its calls before all else.
-            let results = turn.parts.iter().filter(|part| matches!(part, Part::Result(_)));
-            let others = turn.parts.iter().filter(|part| !matches!(part, Part::Result(_)));
+            let results = turn.parts.iter().filter(|part| part.as_result().is_some());
+            let others = turn.parts.iter().filter(|part| part.as_result().is_none());
             for part in results.chain(others) {
-                if let Part::Result(result) = part
-                    && !open.remove(result.id.as_str())
-                {
-                    return Err(Unsayable(
-                        Field::Turn(turn.at),
-                        "answers a call that was not made before it",
-                    ));
-                }
                 write_part(part, turn, &mut blocks, &mut cache_points)?;
             }
-            if turn.role != Role::System && !open.is_empty() {
-                return Err(Unsayable(Field::Turn(turn.at), "leaves a tool call before it without a result"));
-            }
-            open.extend(turn.parts.iter().filter_map(Part::as_call).map(|call| call.id.as_str()));
             written.add(turn, blocks, model)?;
-        }
-        if !open.is_empty() {
-            let last = prompt.turns.last().map_or(0, |turn| turn.at);
-            return Err(Unsayable(Field::Turn(last), "calls a tool and is not followed by a result"));
         }
         written.close(prompt, model)?;
         Ok(written)
