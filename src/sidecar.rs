@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Config, Environment};
+use crate::gateway::storage::Storage;
 use crate::gateway::{Gateway, Kept};
 use crate::io::Io;
 use crate::io::clock::Clock;
@@ -37,7 +38,8 @@ impl Sidecar {
     ) -> std::io::Result<Self> {
         let (resolver, connections) = (Arc::new(Resolver::default()), Arc::new(Connections::default()));
         let io = outside(&resolver, &connections);
-        let gateway = gateway(config, io.clone(), lines)?;
+        let storage = Storage::open(&config, io.clock)?;
+        let gateway = gateway(config, io.clone(), storage, lines)?;
         let shared = Shared::new(gateway, resolver, connections);
         let reloader = Reloader::new(source, environment, io, shared.clone());
         let running = listeners.serve(shared, reloader.clone())?;
@@ -50,7 +52,10 @@ impl Sidecar {
 /// # Errors
 /// Two metrics of one name.
 pub fn offline(config: Config) -> std::io::Result<Gateway> {
-    gateway(config, outside(&Arc::default(), &Arc::default()), None)
+    let io = outside(&Arc::default(), &Arc::default());
+    // What is stored belongs to the process that serves.
+    let storage = Storage::in_memory(Secret(rand::random()), io.clock);
+    gateway(config, io, storage, None)
 }
 
 fn outside(resolver: &Arc<Resolver>, connections: &Arc<Connections>) -> Io {
@@ -58,8 +63,8 @@ fn outside(resolver: &Arc<Resolver>, connections: &Arc<Connections>) -> Io {
     Io { clock: Clock::system(), upstream }
 }
 
-fn gateway(config: Config, io: Io, lines: Option<Lines>) -> std::io::Result<Gateway> {
+fn gateway(config: Config, io: Io, storage: Storage, lines: Option<Lines>) -> std::io::Result<Gateway> {
     let telemetry = Telemetry::new(&config, io.clock, lines).map_err(std::io::Error::other)?;
-    let kept = Arc::new(Kept::new(&config, Arc::new(telemetry), Secret(rand::random()), io.clock));
+    let kept = Arc::new(Kept::new(&config, Arc::new(telemetry), storage));
     Ok(Gateway::build(config, io, kept))
 }

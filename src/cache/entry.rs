@@ -45,6 +45,8 @@ pub struct Entry {
     pub stored: Instant,
     /// How long it is fresh.
     pub ttl: Duration,
+    /// The latest purge known when its call began (see [`super::purges`]).
+    pub generation: u64,
     /// Whether the other form says the same; found out when first asked for.
     pub proof: OnceLock<bool>,
 }

@@ -1,86 +1,146 @@
 //! Stored answers: found by key, proved by key, served while fresh, purged by what they are.
+//!
+//! The memory is asked first and without waiting. Where there are tiers below it, a miss asks them,
+//! and what they have is kept in memory from then on. A broken tier is an empty one.
 
+pub mod codec;
+pub mod disk;
 pub mod entry;
+pub mod envelope;
+mod lookups;
+pub mod lower;
 pub mod memory;
+pub mod purges;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::io::clock::Clock;
 use crate::request::key::CacheKey;
 use entry::Entry;
+use lookups::Lookups;
+use lower::{Lower, LowerReadings};
 use memory::Memory;
+pub use purges::Purge;
+use purges::Purges;
 
-/// How many purges are remembered for calls that were under way meanwhile.
-const REMEMBERED: usize = 256;
-
-/// The stored answers of this process.
+/// The stored answers of this process, and those it shares.
 pub struct Cache {
     memory: Memory,
-    purges: Mutex<Purges>,
+    purges: Arc<Mutex<Purges>>,
+    lower: Option<Lower>,
+    lookups: Lookups,
+    clock: Clock,
 }
 
-/// The latest purges. A call that was under way during one may still hold what it removed.
-#[derive(Default)]
-struct Purges {
-    count: u64,
-    latest: VecDeque<Purge>,
+/// Where an answer was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// In this process.
+    Memory,
+    /// On this machine's disk.
+    Disk,
+    /// In Redis.
+    Redis,
 }
 
-/// Which entries a purge removes; every field that is set must match.
-#[derive(Clone, Debug, Default)]
-pub struct Purge {
-    /// Fetched for this tenant.
-    pub tenant: Option<String>,
-    /// Asked of this model.
-    pub model: Option<String>,
-    /// Stored under this key, in full or its first digits.
-    pub key: Option<String>,
-    /// Marked with this tag, such as `vector_store:vs_1`.
-    pub tag: Option<String>,
+impl Tier {
+    /// Its name in `Cache-Status` and in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Redis => "redis",
+        }
+    }
+}
+
+/// An entry, and where it was.
+#[derive(Clone)]
+pub struct Found {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// The tier it was in.
+    pub tier: Tier,
+}
+
+impl Found {
+    /// Whether it was stored after `other`.
+    pub fn is_newer(&self, other: &Self) -> bool {
+        self.entry.stored > other.entry.stored
+    }
 }
 
 impl Cache {
-    /// An empty cache that holds about `capacity` bytes.
-    pub fn new(capacity: u64) -> Self {
-        Self { memory: Memory::new(capacity), purges: Mutex::default() }
+    /// A cache that holds about `capacity` bytes in memory, over the tiers in `lower` if there are
+    /// any; `purges` is what those remember.
+    pub fn new(capacity: u64, lower: Option<Lower>, purges: Arc<Mutex<Purges>>, clock: Clock) -> Self {
+        Self { memory: Memory::new(capacity), purges, lower, lookups: Lookups::default(), clock }
     }
 
-    /// The entry under a key, fresh or stale. A stale one stays until it is replaced or its room is
-    /// needed: a later request may accept it, or the provider fail.
-    pub fn find(&self, key: &CacheKey) -> Option<Arc<Entry>> {
-        self.memory.get(key)
+    /// The entry under a key in memory, fresh or stale. A stale one stays until it is replaced or its
+    /// room is needed: a later request may accept it, or the provider fail.
+    pub fn find(&self, key: &CacheKey) -> Option<Found> {
+        self.memory.get(key).map(|entry| Found { entry, tier: Tier::Memory })
     }
 
-    /// How many purges there have been: what a call notes when it begins.
-    pub fn purges(&self) -> u64 {
-        self.purges.lock().count
+    /// Whether [`Cache::fetch`] may find what [`Cache::find`] does not.
+    pub fn has_lower(&self) -> bool {
+        self.lower.is_some()
     }
 
-    /// Stores an answer to a call that was begun after `begun` purges. False where a purge since then
-    /// covers it, or where it is larger than the memory takes.
-    pub fn store(&self, entry: Arc<Entry>, begun: u64) -> bool {
+    /// The entry under a key in the tiers below the memory, which has it from then on.
+    pub async fn fetch(&self, key: CacheKey) -> Option<Found> {
+        let lower = self.lower.as_ref()?;
+        let look = async {
+            let found = lower.get(key, &self.purges).await?;
+            self.remember(&found.entry);
+            Some(found)
+        };
+        self.lookups.share(key, look).await
+    }
+
+    /// Keeps an entry of a lower tier in memory, unless it was purged while it was read.
+    fn remember(&self, entry: &Arc<Entry>) {
         let purges = self.purges.lock();
-        let since = usize::try_from(purges.count - begun).unwrap_or(usize::MAX);
-        let purged = since > purges.latest.len()
-            || purges.latest.iter().rev().take(since).any(|purge| purge.covers(&entry));
-        !purged && self.memory.insert(entry)
+        if !purges.covers(entry) {
+            self.memory.insert(entry.clone());
+        }
     }
 
-    /// Removes what `purge` describes and says how many entries that were.
+    /// The latest purge: what a call notes when it begins.
+    pub fn generation(&self) -> u64 {
+        self.purges.lock().latest()
+    }
+
+    /// Stores an answer, which is of use for `keep` at most. False where a purge since its call began
+    /// covers it, or where it is larger than the memory takes.
+    pub fn store(&self, entry: Arc<Entry>, keep: Duration) -> bool {
+        let stored = {
+            let purges = self.purges.lock();
+            !purges.covers(&entry) && self.memory.insert(entry.clone())
+        };
+        if let Some(lower) = self.lower.as_ref().filter(|_| stored) {
+            lower.store(entry, keep);
+        }
+        stored
+    }
+
+    /// Removes what `purge` describes and says how many entries in memory that were.
     pub fn purge(&self, purge: Purge) -> usize {
         let mut purges = self.purges.lock();
-        let removed = self.memory.retain(|entry| !purge.covers(entry));
-        if purges.latest.len() == REMEMBERED {
-            purges.latest.pop_front();
+        let generation = purges.next(self.clock.unix());
+        if let Some(lower) = &self.lower {
+            lower.purged(generation, &purge);
         }
-        purges.latest.push_back(purge);
-        purges.count += 1;
+        let removed = self.memory.retain(|entry| !purge.covers(entry));
+        purges.add(generation, purge);
         removed
     }
 
-    /// How many answers are held.
+    /// How many answers are held in memory.
     pub fn entries(&self) -> u64 {
         self.memory.entries()
     }
@@ -94,15 +154,9 @@ impl Cache {
     pub fn evictions(&self) -> u64 {
         self.memory.evictions()
     }
-}
 
-impl Purge {
-    fn covers(&self, entry: &Entry) -> bool {
-        let is =
-            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
-        is(&self.tenant, Some(&entry.tenant))
-            && is(&self.model, entry.model.as_deref())
-            && is(&self.tag, entry.tag.as_deref())
-            && self.key.as_deref().is_none_or(|digits| entry.key.hex().starts_with(digits))
+    /// What the tiers below have to tell, where there are any.
+    pub fn lower(&self) -> Option<LowerReadings> {
+        self.lower.as_ref().map(Lower::readings)
     }
 }

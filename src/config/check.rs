@@ -1,6 +1,7 @@
 //! The file as written -> the configuration as meant, or everything that is wrong with it.
 
 mod limits;
+mod storage;
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use super::scalar::{Count, Threads};
 use super::url::ProviderUrl;
 use super::{
     Admin, Cache, ClientTimeouts, Coalesce, Config, Features, Log, Metrics, ModelPrice, Provider,
-    ProviderTimeouts, Shutdown, Storage, Tenants, structure, yaml,
+    ProviderTimeouts, Shutdown, Tenants, structure, yaml,
 };
 
 /// Reads and checks a file's text.
@@ -48,7 +49,7 @@ fn meant(file: File, report: &mut Report) -> Config {
         },
         max_body: file.max_body.0,
         client: client(&file, report),
-        storage: Storage { memory: file.storage.memory.0 },
+        storage: storage::storage(&file.storage, report),
         providers,
         tenants,
         cache: cache(&file, report),

@@ -4,6 +4,7 @@
 //! tested against them.
 
 pub mod limits;
+pub mod storage;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -68,7 +69,7 @@ pub struct File {
     /// Towards the app.
     pub client: Client,
     /// Where stored answers live. Change needs a restart.
-    pub storage: Storage,
+    pub storage: storage::Storage,
     /// The upstream accounts by a name of your choice; the first is the default.
     pub providers: Named<Provider>,
     /// Who is a tenant.
@@ -99,7 +100,7 @@ impl Default for File {
             threads: Threads::Auto,
             max_body: mebibytes(32),
             client: Client::default(),
-            storage: Storage::default(),
+            storage: storage::Storage::default(),
             providers: Named(vec![(
                 "openai".to_owned(),
                 Provider { url: "https://api.openai.com/v1".to_owned(), ..Provider::default() },
@@ -158,20 +159,6 @@ pub struct ClientTimeouts {
 impl Default for ClientTimeouts {
     fn default() -> Self {
         Self { header: seconds(30), body: minutes(10), idle: seconds(75), write: seconds(60) }
-    }
-}
-
-/// Where stored answers live. Change needs a restart.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Storage {
-    /// Memory for stored answers; the least useful ones make room for new ones.
-    pub memory: Size,
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self { memory: mebibytes(256) }
     }
 }
 

@@ -12,9 +12,11 @@ mod named;
 mod problem;
 mod quantity;
 pub mod quota;
+mod redis_url;
 mod report;
 mod scalar;
 mod secret;
+pub mod storage;
 mod structure;
 mod switch;
 mod tenant;
@@ -33,7 +35,9 @@ pub use choice::{Abandoned, Dialect, Http2, LogFormat, LogLevel, Share};
 pub use environment::Environment;
 pub use problem::Problem;
 pub use quantity::UsdPerMillion;
+pub use redis_url::{RedisUrl, Topology};
 pub use secret::Secret;
+pub use storage::Storage;
 pub use switch::{Mode, Switch};
 pub use tenant::TenantSource;
 pub use url::{ProviderUrl, Scheme};
@@ -97,13 +101,6 @@ pub struct ClientTimeouts {
     pub idle: Duration,
     /// For one write to a client that does not read.
     pub write: Duration,
-}
-
-/// Where stored answers live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Storage {
-    /// Bytes of memory for stored answers.
-    pub memory: u64,
 }
 
 /// One upstream account.
@@ -260,7 +257,7 @@ impl Config {
         self.listen = running.listen;
         self.admin.listen = running.admin.listen;
         self.threads = running.threads;
-        self.storage = running.storage;
+        self.storage.clone_from(&running.storage);
         if self.admin.token.is_none() && !self.admin.listen.ip().is_loopback() {
             self.admin.token = running.admin.token.clone();
             self.written.admin.token = running.written.admin.token.clone();
@@ -268,7 +265,7 @@ impl Config {
         self.written.listen = running.written.listen;
         self.written.admin.listen = running.written.admin.listen;
         self.written.threads = running.written.threads;
-        self.written.storage = running.written.storage.clone();
+        self.written.storage.clone_from(&running.written.storage);
         self
     }
 }

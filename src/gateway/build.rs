@@ -5,15 +5,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::admission::Admission;
+use super::storage::Storage;
 use super::{Gateway, Kept};
 use crate::cache::Cache;
 use crate::coalesce::Flights;
 use crate::config::{Config, Switch};
 use crate::io::Io;
-use crate::io::clock::Clock;
 use crate::limits::Limits;
 use crate::limits::book::Book;
-use crate::request::identity::Secret;
 use crate::request::memo::Memo;
 use crate::response::price::PriceTable;
 use crate::route::Router;
@@ -26,14 +25,15 @@ const MEMO_SHARE: u64 = 16;
 const MOST_ALARMS: usize = 1024;
 
 impl Kept {
-    /// What the first generation starts with. `secret` keys the digests of this process.
-    pub fn new(config: &Config, telemetry: Arc<Telemetry>, secret: Secret, clock: Clock) -> Self {
+    /// What the first generation starts with.
+    pub fn new(config: &Config, telemetry: Arc<Telemetry>, storage: Storage) -> Self {
+        let Storage { lower, purges, secret, clock } = storage;
         let memo = config.storage.memory / MEMO_SHARE;
         let mut seed = [0; 8];
         seed.copy_from_slice(&secret.0[..8]);
         let (sender, alarms) = tokio::sync::mpsc::channel(MOST_ALARMS);
         Self {
-            cache: Cache::new(config.storage.memory - memo),
+            cache: Cache::new(config.storage.memory - memo, lower, purges, clock),
             flights: Arc::new(Flights::default()),
             memo: Memo::new(memo, u64::from_le_bytes(seed)),
             limits: Limits::new(Arc::new(Book::new(clock, sender))),

@@ -161,10 +161,11 @@ impl Gateway {
     /// What memory holds for this request.
     fn explain_entry(&self, decision: &Decision, section: &mut Section) {
         let now = self.io.clock.now();
-        let Some(entry) = decision.plan.key.and_then(|key| self.kept.cache.find(&key)) else {
+        let Some(found) = decision.plan.key.and_then(|key| self.kept.cache.find(&key)) else {
             section.fact("in memory", false);
             return;
         };
+        let entry = found.entry;
         let worth = match entry.freshness(&decision.plan.cache, now) {
             Freshness::Fresh => "it would be served",
             Freshness::Revalidate => "it would be served, and a new one fetched",

@@ -46,7 +46,7 @@ pub(super) struct Flight {
     /// The key to store the answer under.
     key: Option<CacheKey>,
     ttl: Duration,
-    /// Where the cache's purges stood when the call was begun.
+    /// The latest purge known when the call was begun.
     begun: u64,
     model: Option<Box<str>>,
     tenant: Box<str>,
@@ -100,7 +100,7 @@ impl Gateway {
             endpoint: request.endpoint,
             key: plan.key.filter(|_| cache.store),
             ttl: cache.ttl,
-            begun: self.kept.cache.purges(),
+            begun: self.kept.cache.generation(),
             model: request.model().map(Box::from),
             tenant: request.identity.tenant.clone(),
             tag: request.vector_store().map(|id| format!("vector_store:{id}").into_boxed_str()),
@@ -216,9 +216,11 @@ impl Gateway {
             tag: flight.tag.clone(),
             stored: self.io.clock.now(),
             ttl: flight.ttl,
+            generation: flight.begun,
             proof: OnceLock::new(),
         };
-        self.kept.cache.store(Arc::new(entry), flight.begun)
+        let stale = self.config.cache.stale_if_error.max(self.config.cache.stale_while_revalidate);
+        self.kept.cache.store(Arc::new(entry), flight.ttl.saturating_add(stale))
     }
 
     /// A write to a vector store was seen to pass: what searches found in it may no longer hold.

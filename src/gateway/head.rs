@@ -27,7 +27,7 @@ pub(super) struct Served {
 
 /// What `Cache-Status` says (RFC 9211).
 pub(super) enum Note {
-    Hit { ttl: i64, stale: bool },
+    Hit { ttl: i64, detail: &'static str },
     Miss { stored: bool },
     Collapsed,
     NoCache { stored: bool },
@@ -116,8 +116,7 @@ impl Note {
 
     fn value(&self) -> Option<HeaderValue> {
         let fixed = match self {
-            Self::Hit { ttl, stale } => {
-                let detail = if *stale { "stale" } else { "memory" };
+            Self::Hit { ttl, detail } => {
                 let mut digits = itoa::Buffer::new();
                 return headers::text(
                     ["pareto; hit; ttl=", digits.format(*ttl), "; detail=", detail].concat(),

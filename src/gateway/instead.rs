@@ -6,6 +6,7 @@ use super::Gateway;
 use super::admission::Turned;
 use super::decide::Decision;
 use super::head::Served;
+use crate::cache::Found;
 use crate::error::ApiError;
 use crate::exchange::{Exchange, Outcome};
 use crate::json::with_member;
@@ -42,10 +43,10 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Option<Served> {
         let key = decision.plan.key.filter(|_| decision.plan.cache.lookup)?;
-        let entry = self.kept.cache.find(&key)?;
+        let Found { entry, tier } = self.kept.cache.find(&key)?;
         let body = entry.body(self.view(request)).ok()?;
         self.note_replay(exchange, &entry, Outcome::Stale);
-        Some(self.replayed(request, &entry, body, self.io.clock.now()))
+        Some(self.replayed(request, &entry, body, self.io.clock.now(), tier))
     }
 
     /// The same request of another model; `None` where its model is not named in its body.

@@ -11,6 +11,7 @@ mod instead;
 mod metering;
 mod record;
 mod respond;
+pub mod storage;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@ use super::Gateway;
 use super::decide::Decision;
 use super::head::{Note, Served};
 use super::metering::Fare;
+use crate::cache;
 use crate::cache::entry::{Entry, Freshness};
 use crate::coalesce::Seat;
 use crate::config::Mode;
@@ -52,7 +53,7 @@ impl Gateway {
         exchange.provider = Some(decision.account.name.clone());
         exchange.key = plan.key;
         let mut spare = None;
-        match self.stored(request, plan, exchange) {
+        match self.look_up(request, plan, exchange).await {
             Found::Now(served) => {
                 self.admit_hit(request, decision, exchange.usage, exchange).await?;
                 return Ok(served);
@@ -78,17 +79,39 @@ impl Gateway {
             Some((body, entry)) if failed => {
                 self.note_replay(exchange, &entry, Outcome::Stale);
                 // It has aged while the provider was asked.
-                Ok(self.replayed(request, &entry, body, self.io.clock.now()))
+                Ok(self.replayed(request, &entry, body, self.io.clock.now(), cache::Tier::Memory))
             }
             _ => fresh,
         }
     }
 
-    /// Looks in the cache.
+    /// Looks in the cache: in memory, and where that has nothing fresh, in the tiers below it.
+    async fn look_up(&self, request: &ApiRequest<'_>, plan: &Plan, exchange: &mut Exchange) -> Found {
+        let Some(key) = plan.key.filter(|_| plan.cache.lookup) else { return Found::Nothing };
+        let mut found = self.kept.cache.find(&key);
+        if self.kept.cache.has_lower() && !self.is_fresh(plan, found.as_ref()) {
+            let below = self.kept.cache.fetch(key).await;
+            found = below.filter(|below| found.as_ref().is_none_or(|here| below.is_newer(here))).or(found);
+        }
+        self.judged(request, plan, exchange, found)
+    }
+
+    /// What is in memory by now.
     fn stored(&self, request: &ApiRequest, plan: &Plan, exchange: &mut Exchange) -> Found {
         let Some(key) = plan.key.filter(|_| plan.cache.lookup) else { return Found::Nothing };
+        self.judged(request, plan, exchange, self.kept.cache.find(&key))
+    }
+
+    /// What an entry means for a request.
+    fn judged(
+        &self,
+        request: &ApiRequest,
+        plan: &Plan,
+        exchange: &mut Exchange,
+        found: Option<cache::Found>,
+    ) -> Found {
+        let Some(cache::Found { entry, tier }) = found else { return Found::Nothing };
         let now = self.io.clock.now();
-        let Some(entry) = self.kept.cache.find(&key) else { return Found::Nothing };
         let freshness = entry.freshness(&plan.cache, now);
         if freshness == Freshness::Unusable {
             return Found::Nothing;
@@ -104,7 +127,7 @@ impl Gateway {
             return Found::Spare(body, entry);
         }
         let outcome = if entry.is_stale(now) { Outcome::Stale } else { Outcome::Hit };
-        let served = self.replayed(request, &entry, body, now);
+        let served = self.replayed(request, &entry, body, now, tier);
         self.note_replay(exchange, &entry, outcome);
         if freshness == Freshness::Fresh { Found::Now(served) } else { Found::Revalidate(served) }
     }
@@ -123,6 +146,7 @@ impl Gateway {
         entry: &Entry,
         body: Bytes,
         now: tokio::time::Instant,
+        tier: cache::Tier,
     ) -> Served {
         let mut headers = entry.headers.clone();
         if request.wants_stream() != (entry.form == Form::Events) {
@@ -133,7 +157,7 @@ impl Gateway {
             status: entry.status,
             headers,
             body: Body::Whole(body),
-            note: Note::Hit { ttl, stale: entry.is_stale(now) },
+            note: Note::Hit { ttl, detail: if entry.is_stale(now) { "stale" } else { tier.name() } },
             age: Some(entry.age(now)),
             model: None,
             attempts: 0,
@@ -245,10 +269,13 @@ impl Gateway {
 
     /// Whether a fresh answer is stored.
     fn has_fresh(&self, plan: &Plan, key: &CacheKey) -> bool {
-        let now = self.io.clock.now();
         let serves = plan.cache.lookup && plan.cache.mode == Mode::Act;
-        let entry = self.kept.cache.find(key).filter(|_| serves);
-        entry.is_some_and(|entry| entry.freshness(&plan.cache, now) == Freshness::Fresh)
+        serves && self.is_fresh(plan, self.kept.cache.find(key).as_ref())
+    }
+
+    fn is_fresh(&self, plan: &Plan, found: Option<&cache::Found>) -> bool {
+        let now = self.io.clock.now();
+        found.is_some_and(|found| found.entry.freshness(&plan.cache, now) == Freshness::Fresh)
     }
 
     /// The response of a recording: at once where it streams, at its end where its end says more.

@@ -61,6 +61,16 @@ impl CacheKey {
         Self(*blake3::keyed_hash(&secret.0, &parts).as_bytes())
     }
 
+    /// A key as it was written down.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// All of it.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// What finds the entry.
     pub fn id(self) -> u128 {
         let mut id = [0; 16];

@@ -107,10 +107,14 @@ impl Admin {
     fn metrics(&self) -> Answer {
         let gateway = self.shared.gateway.load();
         let kept = gateway.kept();
+        let lower = kept.cache.lower().unwrap_or_default();
         let readings = Readings {
             cache_entries: kept.cache.entries(),
             cache_bytes: kept.cache.bytes(),
             cache_evictions: kept.cache.evictions(),
+            tiers: lower.tiers,
+            refused: lower.refused,
+            skipped: lower.skipped,
             flight_waiters: kept.flights.waiters(),
             limit_waiters: kept.limits.waiting(),
             budgets: kept.limits.budgets(),

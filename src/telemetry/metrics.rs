@@ -71,6 +71,10 @@ pub struct Metrics {
     cache_entries: IntGauge,
     cache_bytes: IntGaugeVec,
     cache_evictions: IntCounter,
+    tier_up: IntGaugeVec,
+    tier_errors: IntCounterVec,
+    cache_refused: IntCounterVec,
+    cache_skipped: IntCounter,
     flight_waiters: IntGauge,
     connections: IntGaugeVec,
     connections_opened: IntCounter,
@@ -86,6 +90,12 @@ pub struct Readings {
     pub cache_bytes: u64,
     /// Answers dropped for room since the start.
     pub cache_evictions: u64,
+    /// Tiers below the memory: name, bytes where it can tell, whether it works, failures.
+    pub tiers: Vec<(&'static str, Option<u64>, bool, u64)>,
+    /// Entries that were none of ours, by tier and reason.
+    pub refused: Vec<(&'static str, &'static str, u64)>,
+    /// Answers not written to a lower tier for want of room in the queue.
+    pub skipped: u64,
     /// Requests that wait for another's call.
     pub flight_waiters: usize,
     /// Requests that wait for a limit to let them through.
@@ -273,6 +283,20 @@ impl Metrics {
             cache_entries: make.gauge("cache_entries", "Answers stored.")?,
             cache_bytes: make.add(IntGaugeVec::new(Opts::new("cache_bytes", "Bytes stored."), &["tier"]))?,
             cache_evictions: make.counter("cache_evictions_total", "Answers dropped for room.")?,
+            tier_up: make.add(IntGaugeVec::new(
+                Opts::new("cache_tier_up", "Whether a tier below the memory works: 1, or 0 while it is left alone."),
+                &["tier"],
+            ))?,
+            tier_errors: make.counters("cache_tier_errors_total", "Failures of a tier.", &["tier"])?,
+            cache_refused: make.counters(
+                "cache_refused_total",
+                "Entries found that were not served: of another version, sealed with a key not known here, damaged.",
+                &["tier", "reason"],
+            )?,
+            cache_skipped: make.counter(
+                "cache_writes_skipped_total",
+                "Answers not written to a lower tier, which was slower than they came.",
+            )?,
             flight_waiters: make.gauge("flight_waiters", "Requests waiting for another's call.")?,
             connections: make.add(IntGaugeVec::new(
                 Opts::new("upstream_connections", "Connections to providers."),
@@ -310,6 +334,17 @@ impl Metrics {
         self.cache_entries.set(signed(readings.cache_entries));
         self.cache_bytes.with_label_values(&["memory"]).set(signed(readings.cache_bytes));
         catch_up(&self.cache_evictions, readings.cache_evictions);
+        for (tier, bytes, up, errors) in &readings.tiers {
+            if let Some(bytes) = bytes {
+                self.cache_bytes.with_label_values(&[tier]).set(signed(*bytes));
+            }
+            self.tier_up.with_label_values(&[tier]).set(i64::from(*up));
+            catch_up(&self.tier_errors.with_label_values(&[tier]), *errors);
+        }
+        for (tier, reason, count) in &readings.refused {
+            catch_up(&self.cache_refused.with_label_values(&[tier, reason]), *count);
+        }
+        catch_up(&self.cache_skipped, readings.skipped);
         self.flight_waiters.set(signed(readings.flight_waiters as u64));
         self.limit_waiters.set(signed(readings.limit_waiters as u64));
         self.budget_used.reset();

@@ -5,6 +5,7 @@ mod cache;
 mod coalesce;
 mod command;
 mod directives;
+mod disk;
 mod explain;
 mod headers;
 mod life;

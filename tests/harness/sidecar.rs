@@ -42,6 +42,15 @@ impl Pareto {
         Self { provider, sidecar, client, directory }
     }
 
+    /// Ends the sidecar; its provider lives on.
+    pub async fn stop(self) -> Provider {
+        let Self { provider, sidecar, client, directory: _directory } = self;
+        // Its idle connections keep the server's side of them.
+        drop(client);
+        sidecar.running.close().await;
+        provider
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.sidecar.running.address
     }

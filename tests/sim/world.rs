@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use pareto::config::{Config, Environment};
+use pareto::gateway::storage::Storage;
 use pareto::gateway::{Gateway, Kept};
 use pareto::io::Io;
 use pareto::io::clock::Clock;
@@ -191,7 +192,7 @@ impl World {
         let io = Io { clock, upstream: Arc::new(Road(provider.clone())) };
         let config = parse(config);
         let telemetry = Arc::new(Telemetry::new(&config, clock, None).unwrap());
-        let kept = Arc::new(Kept::new(&config, telemetry, Secret([7; 32]), io.clock));
+        let kept = Arc::new(Kept::new(&config, telemetry, Storage::in_memory(Secret([7; 32]), clock)));
         let current = Mutex::new(Arc::new(Gateway::build(config, io.clone(), kept.clone())));
         Arc::new(Self { provider, kept, io, current })
     }

@@ -1,0 +1,130 @@
+//! What was purged and when: tiers outside the memory are not searched, their entries are judged when
+//! they are read.
+//!
+//! Every purge has a generation, a number that only grows: milliseconds since 1970 and a count within
+//! the millisecond, which is what Redis numbers the entries of a stream with, so that generations from
+//! there and from here are of one kind. An entry carries the latest generation known when its call
+//! began; a later purge that describes it covers it. To purge is O(1) whatever is stored.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::entry::Entry;
+
+/// Tags whose purges are remembered; beyond, the older half is forgotten and what has a tag and is
+/// older than that counts as purged.
+const TAGS: usize = 1 << 16;
+/// Other purges that are remembered; beyond, all that is older than the forgotten counts as purged.
+const OTHERS: usize = 1024;
+/// Generations within a millisecond.
+const PER_MILLISECOND: u32 = 20;
+
+/// Which entries a purge removes; every field that is set must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Purge {
+    /// Fetched for this tenant.
+    pub tenant: Option<String>,
+    /// Asked of this model.
+    pub model: Option<String>,
+    /// Stored under this key, in full or its first digits.
+    pub key: Option<String>,
+    /// Marked with this tag, such as `vector_store:vs_1`.
+    pub tag: Option<String>,
+}
+
+/// All purges that still matter.
+#[derive(Debug, Default)]
+pub struct Purges {
+    latest: u64,
+    /// The last purge of everything.
+    all: u64,
+    tags: HashMap<Box<str>, u64>,
+    /// The latest of the tags' purges that were forgotten.
+    forgotten_tags: u64,
+    others: VecDeque<(u64, Purge)>,
+}
+
+/// The generation of an entry of a Redis stream: `1526919030474-55`.
+pub fn generation_of(id: &str) -> Option<u64> {
+    let (milliseconds, count) = id.split_once('-')?;
+    let (milliseconds, count) = (milliseconds.parse::<u64>().ok()?, count.parse::<u64>().ok()?);
+    let most = (1 << PER_MILLISECOND) - 1;
+    Some((milliseconds << PER_MILLISECOND) | count.min(most))
+}
+
+impl Purges {
+    /// The latest generation: what a call notes when it begins.
+    pub fn latest(&self) -> u64 {
+        self.latest
+    }
+
+    /// The generation of a purge made now, `now` since 1970.
+    pub fn next(&self, now: Duration) -> u64 {
+        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX >> PER_MILLISECOND) << PER_MILLISECOND;
+        now.max(self.latest + 1)
+    }
+
+    /// Takes a purge in, made here or elsewhere.
+    pub fn add(&mut self, generation: u64, purge: Purge) {
+        self.latest = self.latest.max(generation);
+        match purge {
+            Purge { tenant: None, model: None, key: None, tag: None } => self.all(generation),
+            Purge { tenant: None, model: None, key: None, tag: Some(tag) } => {
+                let known = self.tags.entry(tag.into_boxed_str()).or_default();
+                *known = generation.max(*known);
+                self.bound_tags();
+            }
+            other => {
+                self.others.push_back((generation, other));
+                if self.others.len() > OTHERS
+                    && let Some((forgotten, _)) = self.others.pop_front()
+                {
+                    self.all = self.all.max(forgotten);
+                }
+            }
+        }
+    }
+
+    fn all(&mut self, generation: u64) {
+        self.all = self.all.max(generation);
+        self.tags.retain(|_, purged| *purged > generation);
+        self.others.retain(|(purged, _)| *purged > generation);
+    }
+
+    fn bound_tags(&mut self) {
+        if self.tags.len() <= TAGS {
+            return;
+        }
+        let mut generations: Vec<u64> = self.tags.values().copied().collect();
+        let (_, middle, _) = generations.select_nth_unstable(TAGS / 2);
+        let middle = *middle;
+        self.forgotten_tags = self.forgotten_tags.max(middle);
+        self.tags.retain(|_, generation| *generation > middle);
+    }
+
+    /// Whether a purge since its call began removes `entry`.
+    pub fn covers(&self, entry: &Entry) -> bool {
+        let begun = entry.generation;
+        let tagged = entry.tag.as_deref().is_some_and(|tag| {
+            begun < self.forgotten_tags || self.tags.get(tag).is_some_and(|purged| begun < *purged)
+        });
+        tagged
+            || begun < self.all
+            || self.others.iter().any(|(generation, purge)| begun < *generation && purge.covers(entry))
+    }
+}
+
+impl Purge {
+    /// Whether it describes `entry`.
+    pub fn covers(&self, entry: &Entry) -> bool {
+        let is =
+            |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
+        is(&self.tenant, Some(&entry.tenant))
+            && is(&self.model, entry.model.as_deref())
+            && is(&self.tag, entry.tag.as_deref())
+            && self.key.as_deref().is_none_or(|digits| entry.key.hex().starts_with(digits))
+    }
+}

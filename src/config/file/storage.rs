@@ -1,0 +1,73 @@
+//! `storage:` as written.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::limits::OneOrMany;
+use super::{Period, Size, mebibytes, milliseconds, seconds};
+use crate::config::redis_url::RedisUrl;
+use crate::config::secret::Secret;
+
+/// Where stored answers live. Change needs a restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// Memory for stored answers; the least useful ones make room for new ones.
+    pub memory: Size,
+    /// Keeps answers over restarts.
+    pub disk: Disk,
+    /// Shares answers, calls under way and purges with other sidecars.
+    pub redis: Redis,
+    /// Seals what is written to disk and to Redis: a key of at least 32 characters, or a list: the
+    /// first seals, the others still open what was sealed with them.
+    pub encryption_key: OneOrMany<Secret>,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            memory: mebibytes(256),
+            disk: Disk::default(),
+            redis: Redis::default(),
+            encryption_key: OneOrMany(Vec::new()),
+        }
+    }
+}
+
+/// Keeps answers over restarts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Disk {
+    /// A directory for pareto alone, made where it is missing; off unless given.
+    pub path: Option<String>,
+    /// How much of the disk it takes at most; the oldest answers make room for new ones.
+    pub size: Size,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self { path: None, size: mebibytes(4096) }
+    }
+}
+
+/// Shares answers, calls under way and purges with other sidecars.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Redis {
+    /// redis://HOST:PORT/DATABASE, rediss:// for TLS, `redis+sentinel://HOST:PORT,HOST:PORT/MASTER`,
+    /// `redis+cluster://HOST:PORT,HOST:PORT`; USER:PASSWORD@ before the hosts. Off unless given.
+    pub url: Option<RedisUrl>,
+    /// What all keys begin with. Sidecars with the same prefix share.
+    pub prefix: String,
+    /// How long one look-up or store may take; the first that takes longer is the last until Redis
+    /// answers in time again.
+    pub timeout: Period,
+    /// How long others wait for a call after the sidecar that makes it has gone silent.
+    pub lease: Period,
+}
+
+impl Default for Redis {
+    fn default() -> Self {
+        Self { url: None, prefix: "pareto".to_owned(), timeout: milliseconds(50), lease: seconds(5) }
+    }
+}
