@@ -26,6 +26,8 @@ pub struct ApiError {
     pub should_retry: Option<bool>,
     /// When a retry would pass, where that is known: `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// How many tries were made for it, where any was.
+    pub attempts: u32,
 }
 
 impl ApiError {
@@ -53,6 +55,7 @@ impl ApiError {
             message: message.into(),
             should_retry: Some(false),
             retry_after: None,
+            attempts: 0,
         }
     }
 
@@ -66,6 +69,25 @@ impl ApiError {
             message: message.into(),
             should_retry: Some(false),
             retry_after: None,
+            attempts: 0,
+        }
+    }
+
+    /// No target of the route can serve the request as asked: each, and what it lacks.
+    pub fn unservable(skipped: &[(Box<str>, &'static str)]) -> Self {
+        let each: Vec<_> = skipped.iter().map(|(target, lacks)| format!("`{target}`: {lacks}")).collect();
+        let message = format!(
+            "No target of this model's route can serve the request as asked ({}). Ask for less, or add a target.",
+            each.join(", ")
+        );
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            kind: "invalid_request_error",
+            code: "pareto_no_target",
+            message: message.into(),
+            should_retry: Some(false),
+            retry_after: None,
+            attempts: 0,
         }
     }
 
@@ -80,6 +102,7 @@ impl ApiError {
             message: message.into(),
             should_retry: Some(false),
             retry_after: None,
+            attempts: 0,
         }
     }
 
@@ -94,6 +117,7 @@ impl ApiError {
                 .into(),
             should_retry: Some(false),
             retry_after: None,
+            attempts: 0,
         }
     }
 
@@ -108,6 +132,7 @@ impl ApiError {
                     .into(),
             should_retry: None,
             retry_after: None,
+            attempts: 0,
         }
     }
 
@@ -127,6 +152,7 @@ impl ApiError {
             message: message.into(),
             should_retry: Some(!budget && retry_after.is_some_and(|wait| wait <= PATIENCE)),
             retry_after,
+            attempts: 0,
         }
     }
 
@@ -150,7 +176,7 @@ impl ApiError {
             kind: "invalid_request_error",
             code: Self::NOT_CACHED,
             message: "No stored answer for this request, and `Cache-Control: only-if-cached` forbids asking the provider.".into(),
-            should_retry: Some(false), retry_after: None,
+            should_retry: Some(false), retry_after: None, attempts: 0,
         }
     }
 
@@ -163,6 +189,7 @@ impl ApiError {
             message: message.into(),
             should_retry: None,
             retry_after: None,
+            attempts: 0,
         }
     }
 

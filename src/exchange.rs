@@ -155,7 +155,7 @@ impl Exchange {
     }
 }
 
-/// What is noted of one upstream call, whoever shares it.
+/// What is noted of one attempt, whoever shares its answer.
 #[derive(Debug)]
 pub struct Flown {
     /// When it was sent.
@@ -172,8 +172,11 @@ pub struct Flown {
     pub answered: Option<Box<str>>,
     /// The provider's status, where it gave one.
     pub status: Option<StatusCode>,
-    /// How it ended: `ok`, `refused`, `broken`, `abandoned`, `error_in_answer` or a fault's name.
+    /// How it ended: `ok`, `refused`, `broken`, `abandoned`, `outrun`, `error_in_answer` or a fault's
+    /// name.
     pub result: &'static str,
+    /// Whether the provider may charge for it; else it was safe to send again.
+    pub billed: bool,
     /// What it consumed.
     pub usage: Option<Usage>,
     /// What that costs.
@@ -181,6 +184,9 @@ pub struct Flown {
 }
 
 impl Flown {
+    /// The result of a call that has not ended.
+    pub const UNDER_WAY: &'static str = "under_way";
+
     /// A call that is being sent.
     pub fn new(
         provider: Arc<str>,
@@ -197,7 +203,8 @@ impl Flown {
             model,
             answered: None,
             status: None,
-            result: "broken",
+            result: Self::UNDER_WAY,
+            billed: true,
             usage: None,
             cost: None,
         }

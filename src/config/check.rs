@@ -1,6 +1,7 @@
 //! The file as written -> the configuration as meant, or everything that is wrong with it.
 
 mod limits;
+mod routes;
 mod storage;
 
 use std::time::Duration;
@@ -40,6 +41,8 @@ fn meant(file: File, report: &mut Report) -> Config {
     check_listeners(&file, report);
     let tenants = tenants(&file, report);
     let providers = providers(&file, report);
+    let names: Vec<String> = file.providers.0.iter().map(|(name, _)| name.clone()).collect();
+    let routes = routes::routes(&file.routes, &names, &providers, report);
     Config {
         listen: file.listen.0,
         admin: Admin { listen: file.admin.listen.0, token: file.admin.token.clone() },
@@ -51,6 +54,7 @@ fn meant(file: File, report: &mut Report) -> Config {
         client: client(&file, report),
         storage: storage::storage(&file.storage, report),
         providers,
+        routes,
         tenants,
         cache: cache(&file, report),
         coalesce: Coalesce {
@@ -61,6 +65,8 @@ fn meant(file: File, report: &mut Report) -> Config {
         features: Features {
             cache: file.features.cache,
             coalesce: file.features.coalesce,
+            failover: file.features.failover,
+            hedge: file.features.hedge,
             limits: file.features.limits,
         },
         prices: prices(&file, report),

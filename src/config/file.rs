@@ -4,6 +4,7 @@
 //! tested against them.
 
 pub mod limits;
+pub mod routes;
 pub mod storage;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -72,6 +73,9 @@ pub struct File {
     pub storage: storage::Storage,
     /// The upstream accounts by a name of your choice; the first is the default.
     pub providers: Named<Provider>,
+    /// Where requests go by the model asked for, and who stands in when a provider fails; the first
+    /// that fits. None: everything goes to the provider of its API, once.
+    pub routes: Vec<routes::Route>,
     /// Who is a tenant.
     pub tenants: Tenants,
     /// Answering repeated requests from stored answers.
@@ -105,6 +109,7 @@ impl Default for File {
                 "openai".to_owned(),
                 Provider { url: "https://api.openai.com/v1".to_owned(), ..Provider::default() },
             )]),
+            routes: Vec::new(),
             tenants: Tenants::default(),
             cache: Cache::default(),
             coalesce: Coalesce::default(),
@@ -331,13 +336,23 @@ pub struct Features {
     pub cache: Switch,
     /// Sharing calls under way.
     pub coalesce: Switch,
+    /// Asking another target, or again, where an attempt has failed.
+    pub failover: Switch,
+    /// A second attempt beside a slow one, on routes that have `hedge`.
+    pub hedge: Switch,
     /// Limits and budgets.
     pub limits: Switch,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { cache: Switch::On, coalesce: Switch::On, limits: Switch::On }
+        Self {
+            cache: Switch::On,
+            coalesce: Switch::On,
+            failover: Switch::On,
+            hedge: Switch::On,
+            limits: Switch::On,
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod quantity;
 pub mod quota;
 mod redis_url;
 mod report;
+pub mod route;
 mod scalar;
 mod secret;
 pub mod storage;
@@ -59,6 +60,8 @@ pub struct Config {
     pub storage: Storage,
     /// The upstream accounts in the order written; never empty, the first is the default.
     pub providers: Vec<Provider>,
+    /// Where requests go by the model asked for, in the order written.
+    pub routes: Vec<route::Route>,
     /// How the tenant of a request is found.
     pub tenants: Tenants,
     /// Who shares stored answers, and for how long.
@@ -175,6 +178,10 @@ pub struct Features {
     pub cache: Switch,
     /// Sharing calls in flight.
     pub coalesce: Switch,
+    /// Attempts after a failed one.
+    pub failover: Switch,
+    /// Attempts beside a slow one.
+    pub hedge: Switch,
     /// Limits and budgets.
     pub limits: Switch,
 }

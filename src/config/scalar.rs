@@ -134,7 +134,7 @@ impl Scalar for Threads {
 }
 
 /// Yes or no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Toggle(pub bool);
 
 impl Scalar for Toggle {

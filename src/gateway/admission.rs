@@ -81,7 +81,7 @@ fn value<'r>(dimension: &Dimension, request: &'r ApiRequest, decision: &'r Decis
     let found = match dimension {
         Dimension::Tenant => return Cow::Borrowed(&request.identity.tenant),
         Dimension::Credential => return Cow::Owned(request.credential().full_name()),
-        Dimension::Provider => return Cow::Borrowed(&decision.account.name),
+        Dimension::Provider => return Cow::Borrowed(&decision.route.targets[0].account.name),
         Dimension::Endpoint => return Cow::Borrowed(request.endpoint.name()),
         Dimension::Model => Cow::Borrowed(request.model().unwrap_or_default()),
         Dimension::Header(name) => {
@@ -139,7 +139,7 @@ impl Gateway {
         match admitted {
             Ok(permit) => {
                 exchange.limits = super::allowance::fields(&permit.standings());
-                Ok(Some(Fare::new(permit, estimate, request.model())))
+                Ok(Some(Fare::new(permit, estimate)))
             }
             Err(short) if mode == Mode::Act => Err(self.turned(admission, &ask, &short, exchange)),
             Err(short) => {
@@ -159,7 +159,7 @@ impl Gateway {
         let estimate = self.estimate(admission, request).await;
         let Ok(ask) = self.ask(admission, request, decision, estimate.as_ref()) else { return Err(()) };
         match self.kept.limits.admit_now(&ask, &[]).await {
-            Ok(permit) => Ok(Some(Fare::new(permit, estimate, request.model()))),
+            Ok(permit) => Ok(Some(Fare::new(permit, estimate))),
             Err(_) if mode == Mode::Act => Err(()),
             Err(_) => Ok(None),
         }

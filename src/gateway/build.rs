@@ -16,6 +16,7 @@ use crate::limits::book::Book;
 use crate::request::memo::Memo;
 use crate::response::price::PriceTable;
 use crate::route::Router;
+use crate::route::health::Healths;
 use crate::telemetry::Telemetry;
 
 /// The share of `storage.memory` that remembers read bodies: 1/16.
@@ -38,6 +39,7 @@ impl Kept {
             memo: Memo::new(memo, u64::from_le_bytes(seed)),
             limits: Limits::new(Arc::new(Book::new(clock, sender))),
             alarms: Mutex::new(Some(alarms)),
+            healths: Healths::default(),
             telemetry,
             secret,
         }
@@ -52,7 +54,7 @@ impl Gateway {
         let limits = if config.features.limits == Switch::Off { &[][..] } else { &config.limits };
         Self {
             admission: Admission::new(limits, &kept.limits, u64::from_le_bytes(seed)),
-            router: Router::new(&config.providers),
+            router: Router::new(&config, &kept.healths, io.clock.now()),
             prices: PriceTable::new(&config.prices),
             config,
             io,

@@ -10,15 +10,15 @@ use crate::request::ApiRequest;
 use crate::request::endpoint::Endpoint;
 use crate::request::key::CacheKey;
 use crate::request::plan::{CachePlan, Plan};
-use crate::route::Account;
+use crate::route::Route;
 use crate::text::Folding;
 
 /// What is done with one request, and who is asked.
 pub(super) struct Decision {
     pub(super) plan: Plan,
-    pub(super) account: Arc<Account>,
     /// A spent budget has already sent this request to another model than it asked for.
     pub(super) instead: bool,
+    pub(super) route: Arc<Route>,
 }
 
 impl Gateway {
@@ -27,9 +27,9 @@ impl Gateway {
     /// # Errors
     /// There is nobody to ask.
     pub(super) fn decide(&self, request: &ApiRequest) -> Result<Decision, ApiError> {
-        let account = self
+        let route = self
             .router
-            .account(request.endpoint.family())
+            .route(request.endpoint.family(), request.model())
             .ok_or_else(|| ApiError::unavailable("No provider is configured. Add one under `providers`."))?
             .clone();
         let tenant = xxhash_rust::xxh3::xxh3_64(request.identity.tenant.as_bytes());
@@ -41,13 +41,15 @@ impl Gateway {
         let share = self.config.cache.share;
         let folding = self.folding(cache_mode, coalesce);
         let plan = Plan {
-            key: wanted.then(|| CacheKey::of(request, &account.id, share, folding, &self.kept.secret)),
+            key: wanted.then(|| CacheKey::of(request, &route.id, share, folding, &self.kept.secret)),
             cache: self.cache_plan(request, if bypass.is_some() { Mode::Skip } else { cache_mode }),
             // A client that wants a new answer does not want one that was begun before it asked.
             coalesce: if bypass.is_some() || control.no_cache { Mode::Skip } else { coalesce },
             bypass,
+            failover: self.config.features.failover.mode(tenant),
+            hedge: self.config.features.hedge.mode(tenant),
         };
-        Ok(Decision { plan, account, instead: false })
+        Ok(Decision { plan, route, instead: false })
     }
 
     /// By what the user's last message is folded in the key.

@@ -190,9 +190,10 @@ impl Gateway {
     }
 
     fn explain_route(&self, request: &ApiRequest, decision: &Decision, section: &mut Section) {
-        let provider = &decision.account.provider;
+        let target = &decision.route.targets[0];
+        let provider = &target.account.provider;
         let path = outbound::target(provider, &request.head.uri);
-        section.fact("provider", &*decision.account.name);
+        section.fact("provider", &*target.account.name);
         section.fact("url", format!("{}://{}{path}", provider.url.scheme.name(), provider.url.authority));
         section.fact("key", if provider.keys.is_empty() { "the caller's own" } else { "the provider's" });
     }

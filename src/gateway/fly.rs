@@ -5,97 +5,93 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderValue};
 
 use super::Gateway;
+use super::attempt::Cut;
 use super::decide::Decision;
 use super::head::put;
+use super::leg::{Asked, Leg};
 use super::metering::Fare;
-use super::record::Recorded;
+use super::record::{Recorded, Storable};
+use super::travel::Departure;
 use crate::cache::entry::Entry;
 use crate::coalesce::Landing;
-use crate::config::Abandoned;
+use crate::config::{Abandoned, Mode};
 use crate::error::ApiError;
-use crate::exchange::Flown;
-use crate::io::upstream::{Call, Fault, UpstreamError};
-use crate::json::{member_span, with_member};
+use crate::io::upstream::{Fault, UpstreamError};
 use crate::request::endpoint::Endpoint;
 use crate::request::key::CacheKey;
 use crate::request::{ApiRequest, vector_store};
 use crate::response::headers;
-use crate::response::price::Cost;
-use crate::response::recording::{Ending, Form, Recorder, Recording};
+use crate::response::recording::{Completed, Ending, Form, Recorder, Recording};
 use crate::response::shape::{self, Shape, inspect, strip_padding};
-use crate::response::usage::Usage;
 use crate::response::view::events;
-use crate::route::{Account, outbound};
 use crate::sse::Event;
 
 /// How long the end of the body may take once the last event has come; only then is the connection
 /// fit for reuse.
 const FAREWELL: Duration = Duration::from_millis(250);
 
-/// Everything one call needs, owned: whoever asked may leave.
+/// Everything one flight needs, owned: whoever asked may leave.
 pub(super) struct Flight {
-    pub(super) account: Arc<Account>,
-    pub(super) call: Call,
     pub(super) shape: Shape,
     /// How many choices a whole answer has.
     pub(super) choices: usize,
-    endpoint: Endpoint,
+    pub(super) endpoint: Endpoint,
+    pub(super) model: Option<Box<str>>,
+    pub(super) tenant: Box<str>,
+    /// Whether a failed attempt is followed by another.
+    pub(super) failover: Mode,
+    /// Where it begins; gone once it is under way.
+    departure: Option<Departure>,
     /// The key to store the answer under.
     key: Option<CacheKey>,
     ttl: Duration,
     /// The latest purge known when the call was begun.
     begun: u64,
-    model: Option<Box<str>>,
-    tenant: Box<str>,
     tag: Option<Box<str>>,
     abandoned: Abandoned,
+    alone: bool,
     /// What it holds of the limits that let it through.
-    fare: Option<Fare>,
-}
-
-/// What an answer says of itself.
-#[derive(Clone, Copy)]
-pub(super) struct Told<'a> {
-    pub(super) usage: Option<Usage>,
-    pub(super) cost: Option<Cost>,
-    pub(super) model: Option<&'a str>,
+    pub(super) fare: Option<Fare>,
 }
 
 impl Flight {
-    /// The model asked for.
-    pub(super) fn model(&self) -> Option<&str> {
-        self.model.as_deref()
+    /// Flies on although nobody listens: the answer is for the cache.
+    fn finish_alone(&mut self) {
+        self.abandoned = Abandoned::Finish;
+        self.alone = true;
     }
 
-    /// Flies on although nobody listens: the answer is for the cache.
-    pub(super) fn finish_alone(&mut self) {
-        self.abandoned = Abandoned::Finish;
+    /// Whether nobody listened from the start.
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone
     }
 }
 
 impl Gateway {
-    /// Prepares the call that `request` needs.
-    pub(super) fn flight(&self, request: &ApiRequest, decision: &Decision, fare: Option<Fare>) -> Flight {
-        let Decision { plan, account, .. } = decision;
-        let provider = account.provider.clone();
-        let shape = Shape::of(request.endpoint);
-        let key = self.router.key(&provider);
-        let ask = request.wants_stream() && !request.facts.include_usage && shape.usage_is_optional();
-        let body = if ask { with_usage(&request.body) } else { request.body.clone() };
+    /// Prepares the flight that `request` needs.
+    ///
+    /// # Errors
+    /// No target of its route can serve it as asked.
+    fn flight(
+        &self,
+        request: &ApiRequest,
+        decision: &Decision,
+        fare: Option<Fare>,
+    ) -> Result<Flight, ApiError> {
+        let plan = &decision.plan;
+        let mut course = self.course(request, decision)?;
+        let leg = Leg::first(course.first(self.io.clock.now()), request);
+        if plan.failover == Mode::Skip {
+            course.end();
+        }
+        let asked = course.goes_on().then(|| Box::new(Asked::of(request)));
         let cache = &plan.cache;
-        Flight {
-            account: account.clone(),
-            call: Call {
-                target: outbound::target(&provider, &request.head.uri),
-                headers: outbound::headers(&request.head.headers, provider.dialect, key),
-                method: request.head.method.clone(),
-                provider,
-                body,
-            },
-            shape,
+        Ok(Flight {
+            departure: Some(Departure { course, leg, asked }),
+            shape: Shape::of(request.endpoint),
             choices: request.facts.choices,
             endpoint: request.endpoint,
             key: plan.key.filter(|_| cache.store),
@@ -103,59 +99,79 @@ impl Gateway {
             begun: self.kept.cache.generation(),
             model: request.model().map(Box::from),
             tenant: request.identity.tenant.clone(),
+            failover: plan.failover,
             tag: request.vector_store().map(|id| format!("vector_store:{id}").into_boxed_str()),
             abandoned: self.config.coalesce.abandoned,
+            alone: false,
             fare,
-        }
+        })
     }
 
-    /// Flies: from the call to the stored answer. Ends early once nobody listens, unless the
-    /// answer is wanted for the cache all the same.
-    pub(super) async fn fly(
-        self: Arc<Self>,
-        mut flight: Flight,
+    /// Starts the flight of `request`: its answer, or why there can be none, goes to `recorder`.
+    pub(super) fn depart(
+        self: &Arc<Self>,
+        request: &ApiRequest,
+        decision: &Decision,
+        fare: Option<Fare>,
         recorder: Recorder,
         landing: Option<Landing>,
     ) {
+        match self.flight(request, decision, fare) {
+            Ok(flight) => {
+                tokio::spawn(self.clone().fly(flight, recorder, landing));
+            }
+            Err(error) => recorder.finish(Ending::Failed(error)),
+        }
+    }
+
+    /// The same for nobody but the cache: what fails is not told.
+    pub(super) fn depart_alone(
+        self: &Arc<Self>,
+        request: &ApiRequest,
+        decision: &Decision,
+        fare: Option<Fare>,
+        recorder: Recorder,
+        landing: Landing,
+    ) {
+        let Ok(mut flight) = self.flight(request, decision, fare) else { return };
+        flight.finish_alone();
+        tokio::spawn(self.clone().fly(flight, recorder, Some(landing)));
+    }
+
+    /// Flies: from the first attempt to the stored answer. Ends early once nobody listens, unless the
+    /// answer is wanted for the cache all the same.
+    async fn fly(self: Arc<Self>, mut flight: Flight, recorder: Recorder, landing: Option<Landing>) {
+        let Some(departure) = flight.departure.take() else { return };
         let recording = recorder.recording().clone();
         let stop = flight.abandoned == Abandoned::Stop || flight.key.is_none();
-        let mut flown = Flown::new(
-            flight.account.name.clone(),
-            flight.endpoint,
-            flight.tenant.clone(),
-            flight.model.clone(),
-            self.io.clock.now(),
-        );
-        let mut fare = flight.fare.take();
-        if let Some(fare) = &mut fare {
+        let total = departure.course.route().total;
+        let first = departure.leg.target().account.name.clone();
+        let cut = Cut::new();
+        if let Some(fare) = &mut flight.fare {
             fare.depart();
         }
-        let total = flight.call.provider.timeouts.total;
-        let recorded = tokio::select! {
-            biased;
-            recorded = tokio::time::timeout(total, self.record(&flight, &recorder, &mut flown)) => {
-                recorded.unwrap_or_else(|_| {
+        let recorded = {
+            let travel = std::pin::pin!(self.travel(&flight, departure, &recorder, &cut));
+            tokio::select! {
+                biased;
+                recorded = tokio::time::timeout(total, travel) => recorded.unwrap_or_else(|_| {
                     let error = UpstreamError::new(Fault::TotalTimeout, format!("not finished within {total:?}"));
-                    flown.failed(&error).into()
-                })
-            }
-            () = recording.abandoned(), if stop => {
-                flown.result = "abandoned";
-                ApiError::unavailable("Everyone who asked has left.").into()
+                    let _ = cut.set(error.fault.name());
+                    ApiError::upstream(&first, &error).into()
+                }),
+                () = recording.abandoned(), if stop => {
+                    let _ = cut.set("abandoned");
+                    ApiError::unavailable("Everyone who asked has left.").into()
+                }
             }
         };
+        if let Some(fare) = flight.fare.take() {
+            fare.settle();
+        }
         let Recorded { ending, rest, storable } = recorded;
-        if let Ending::Complete(done) = &ending {
-            (flown.usage, flown.cost) = (done.usage, done.cost);
-            flown.answered.clone_from(&done.model);
-        }
-        if let Some(mut fare) = fare {
-            self.settle(&mut fare, &mut flown, &recording);
-        }
-        self.kept.telemetry.flown(&flown, self.io.clock.now());
         recorder.finish(ending);
-        if let Some(headers) = storable {
-            self.store_events(&flight, headers, &recording, &flown);
+        if let Some(storable) = storable {
+            self.store_events(&flight, storable, &recording);
         }
         drop(landing);
         if let Some(mut rest) = rest {
@@ -165,7 +181,7 @@ impl Gateway {
     }
 
     /// Stores a recorded stream, once its readers have all they need.
-    fn store_events(&self, flight: &Flight, headers: HeaderMap, recording: &Recording, flown: &Flown) {
+    fn store_events(&self, flight: &Flight, storable: Storable, recording: &Recording) {
         if flight.key.is_none() {
             return;
         }
@@ -178,28 +194,21 @@ impl Gateway {
         for event in &events {
             body.extend_from_slice(event.bytes());
         }
-        let told = Told { usage: flown.usage, cost: flown.cost, model: flown.answered.as_deref() };
-        self.store(flight, headers, Form::Events, &body.freeze(), told);
+        self.store(flight, storable, Form::Events, &body.freeze());
     }
 
     /// Stores an answer, unless it is too large or was begun before a purge that it falls under.
-    pub(super) fn store(
-        &self,
-        flight: &Flight,
-        mut headers: HeaderMap,
-        form: Form,
-        body: &Bytes,
-        told: Told,
-    ) -> bool {
+    pub(super) fn store(&self, flight: &Flight, storable: Storable, form: Form, body: &Bytes) -> bool {
         let Some(key) = flight.key else { return false };
         if body.len() as u64 > self.config.cache.max_entry {
             return false;
         }
-        let Told { usage, cost, model } = told;
+        let Storable { mut headers, provider, model: asked, done } = storable;
+        let Completed { usage, cost, model, .. } = done;
         let text = |text: &str| HeaderValue::from_str(text).ok();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
-        put(&mut headers, headers::PROVIDER, text(&flight.account.name));
-        put(&mut headers, headers::MODEL, model.or(flight.model.as_deref()).and_then(text));
+        put(&mut headers, headers::PROVIDER, text(&provider));
+        put(&mut headers, headers::MODEL, model.as_deref().or(asked.as_deref()).and_then(text));
         put(&mut headers, headers::SAVED, cost.and_then(|cost| headers::text(cost.to_string())));
         let entry = Entry {
             key,
@@ -211,7 +220,7 @@ impl Gateway {
             usage,
             cost,
             model: flight.model.clone(),
-            provider: flight.account.name.clone(),
+            provider,
             tenant: flight.tenant.clone(),
             tag: flight.tag.clone(),
             stored: self.io.clock.now(),
@@ -241,13 +250,4 @@ fn arguments_are_whole(shape: Shape, events: &[Event]) -> bool {
         return true;
     }
     shape::fold(shape, events).is_ok_and(|body| inspect(shape, &body).storable.is_ok())
-}
-
-/// A request that asks for the usage frame, for our books; its other bytes are untouched.
-fn with_usage(body: &Bytes) -> Bytes {
-    let options = member_span(body, "stream_options").map_or(&b"{}"[..], |span| &body[span.value]);
-    let asked = with_member(options, "include_usage", b"true");
-    asked
-        .and_then(|options| with_member(body, "stream_options", &options))
-        .map_or_else(|| body.clone(), Into::into)
 }

@@ -1,4 +1,6 @@
-//! What a call consumed, settled with the limits that let it through: once for every attempt.
+//! What a flight consumed in all its attempts, settled once with the limits that let it through.
+
+use parking_lot::Mutex;
 
 use super::Gateway;
 use crate::exchange::Flown;
@@ -14,7 +16,17 @@ pub(super) struct Fare {
     permit: Permit,
     attempt: Option<Attempt>,
     estimate: Option<Estimate>,
-    model: Box<str>,
+    /// What the attempts that have ended consumed. One flight holds room for one attempt; what a second
+    /// one consumes beyond it counts all the same.
+    used: Mutex<Used>,
+}
+
+/// Input and output tokens, and pico-USD.
+#[derive(Clone, Copy, Default)]
+struct Used {
+    input: u64,
+    output: u64,
+    cost: u64,
 }
 
 /// How it is known what a call consumed.
@@ -40,8 +52,8 @@ impl Basis {
 
 impl Fare {
     /// The fare of a request that was let through.
-    pub(super) fn new(permit: Permit, estimate: Option<Estimate>, model: Option<&str>) -> Self {
-        Self { permit, attempt: None, estimate, model: model.unwrap_or_default().into() }
+    pub(super) fn new(permit: Permit, estimate: Option<Estimate>) -> Self {
+        Self { permit, attempt: None, estimate, used: Mutex::default() }
     }
 
     /// The call goes out: from now on it counts.
@@ -51,20 +63,27 @@ impl Fare {
         attempt.sent();
         self.attempt = Some(attempt);
     }
+
+    /// Counts what all attempts consumed.
+    pub(super) fn settle(mut self) {
+        let Used { input, output, cost } = *self.used.get_mut();
+        if let Some(attempt) = self.attempt.take() {
+            attempt.settle(&Amounts::consumed(input, output, cost));
+        }
+    }
 }
 
 impl Gateway {
-    /// Settles what a call consumed. Where the provider did not say, as with a stream that was cut off,
+    /// Notes what an attempt consumed. Where the provider did not say, as with a stream that was cut off,
     /// that is estimated, and `flown` says so.
-    pub(super) fn settle(&self, fare: &mut Fare, flown: &mut Flown, recording: &Recording) {
-        let Some(attempt) = fare.attempt.take() else { return };
+    pub(super) fn meter(&self, fare: &Fare, flown: &mut Flown, recording: &Recording) {
         let metrics = &self.kept.telemetry.metrics;
         let basis = basis(flown);
         if let (Basis::Estimated, Some(estimate)) = (basis, &fare.estimate) {
             let output = streamed(estimate, recording);
             let usage = Usage { input: estimate.input, output, estimated: true, ..Usage::default() };
             flown.usage = Some(usage);
-            flown.cost = self.prices.cost(&fare.model, &usage);
+            flown.cost = self.prices.cost(flown.model.as_deref().unwrap_or_default(), &usage);
         } else if let (Basis::Measured, Some(estimate), Some(usage)) = (basis, &fare.estimate, flown.usage)
             && estimate.input > 0
         {
@@ -72,23 +91,21 @@ impl Gateway {
             error.observe(usage.input as f64 / estimate.input as f64);
         }
         metrics.limit_settlements.with_label_values(&[basis.name()]).inc();
-        attempt.settle(&consumed(flown));
+        let usage = flown.usage.unwrap_or_default();
+        let mut used = fare.used.lock();
+        used.input += usage.input;
+        used.output += usage.output;
+        used.cost += flown.cost.map_or(0, Cost::pico_usd);
     }
 }
 
 fn basis(flown: &Flown) -> Basis {
     let refused = flown.status.is_some_and(|status| !status.is_success());
-    let unsent = matches!(flown.result, "connect" | "connect_timeout");
     match flown.usage {
         Some(usage) if !usage.estimated => Basis::Measured,
-        _ if refused || unsent || flown.result == "ok" => Basis::Unbilled,
+        _ if refused || !flown.billed || flown.result == "ok" => Basis::Unbilled,
         _ => Basis::Estimated,
     }
-}
-
-fn consumed(flown: &Flown) -> Amounts {
-    let usage = flown.usage.unwrap_or_default();
-    Amounts::consumed(usage.input, usage.output, flown.cost.map_or(0, Cost::pico_usd))
 }
 
 /// The output tokens of what has been streamed so far.

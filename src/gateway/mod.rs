@@ -2,16 +2,21 @@
 
 mod admission;
 mod allowance;
+mod attempt;
 pub mod build;
 mod decide;
+mod events;
 pub mod explain;
 mod fly;
 mod head;
 mod instead;
+mod leg;
 mod metering;
+mod opening;
 mod record;
 mod respond;
 pub mod storage;
+mod travel;
 
 use std::sync::Arc;
 
@@ -35,9 +40,9 @@ use crate::request::{ApiRequest, facts::Facts};
 use crate::response::price::{Cost, PriceTable};
 use crate::response::usage::Usage;
 use crate::route::Router;
+use crate::route::health::Healths;
 use crate::telemetry::Telemetry;
 use admission::Admission;
-use fly::Flight;
 
 /// Bodies above this many bytes are read on a thread of their own: a megabyte takes about half a
 /// millisecond, which other streams should not wait for.
@@ -58,6 +63,8 @@ pub struct Kept {
     pub limits: Arc<Limits>,
     /// What is to be told of budgets, until somebody takes it.
     pub alarms: Mutex<Option<Receiver<Alarm>>>,
+    /// What is known of the targets of routes.
+    pub healths: Healths,
     /// The counts.
     pub telemetry: Arc<Telemetry>,
     /// Keys every digest of this process.
@@ -133,10 +140,10 @@ impl Gateway {
     }
 
     /// What an answer cost: by the model that answered, else by the one asked for.
-    fn price(&self, flight: &Flight, answered: Option<&str>, usage: Option<Usage>) -> Option<Cost> {
+    fn price(&self, asked: Option<&str>, answered: Option<&str>, usage: Option<Usage>) -> Option<Cost> {
         let usage = usage?;
         let by = |model: Option<&str>| self.prices.cost(model?, &usage);
-        by(answered).or_else(|| by(flight.model()))
+        by(answered).or_else(|| by(asked))
     }
 
     /// Who keeps the books.

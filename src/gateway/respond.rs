@@ -50,7 +50,7 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<Served, ApiError> {
         let plan = &decision.plan;
-        exchange.provider = Some(decision.account.name.clone());
+        exchange.provider = Some(decision.route.targets[0].account.name.clone());
         exchange.key = plan.key;
         let mut spare = None;
         match self.look_up(request, plan, exchange).await {
@@ -173,9 +173,7 @@ impl Gateway {
         if let Seat::Leader(recorder, _, landing) =
             self.kept.flights.join(key, request.credential(), usize::MAX, || self.has_fresh(plan, &key))
         {
-            let mut flight = self.flight(request, decision, fare);
-            flight.finish_alone();
-            tokio::spawn(self.clone().fly(flight, recorder, Some(landing)));
+            self.depart_alone(request, decision, fare, recorder, landing);
         }
     }
 
@@ -252,15 +250,14 @@ impl Gateway {
                         (recorder, playback, None)
                     }
                 };
-            tokio::spawn(self.clone().fly(self.flight(request, decision, fare), recorder, landing));
+            self.depart(request, decision, fare, recorder, landing);
             return Boarded::Seat(playback, None);
         };
         let landed = || self.has_fresh(plan, &key);
         match self.kept.flights.join(key, request.credential(), self.config.coalesce.max_waiters, landed) {
             Seat::Follower(playback, credential) => Boarded::Seat(playback, Some(credential)),
             Seat::Leader(recorder, playback, landing) => {
-                let flight = self.flight(request, decision, fare);
-                tokio::spawn(self.clone().fly(flight, recorder, Some(landing)));
+                self.depart(request, decision, fare, recorder, Some(landing));
                 Boarded::Seat(playback, None)
             }
             Seat::Landed => Boarded::Found,
@@ -295,6 +292,7 @@ impl Gateway {
         let refused = !head.status.is_success();
         let mut served = self.live(&decision.plan, head, followed);
         exchange.upstream = head.upstream;
+        exchange.provider = Some(head.provider.clone());
         if head.form == Form::Events && view.stream {
             served.headers.insert(CONTENT_TYPE, EVENT_STREAM);
             served.body = Body::Live(LiveBody::new(playback, view, Vec::new()));
@@ -327,7 +325,7 @@ impl Gateway {
             }
             // Not an answer of this shape: the client gets what the provider sent.
             Err(_) if head.form == Form::Whole => crate::response::view::pieces(&frames),
-            Err(error) => return Err(ApiError::broken_answer(&decision.account.name, &error.to_string())),
+            Err(error) => return Err(ApiError::broken_answer(&head.provider, &error.to_string())),
         };
         served.body = Body::Whole(body);
         Ok(served)
@@ -351,7 +349,7 @@ impl Gateway {
             note,
             age: None,
             model: None,
-            attempts: 1,
+            attempts: head.attempts,
         }
     }
 

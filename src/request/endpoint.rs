@@ -106,6 +106,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether its answers are vectors.
+    pub const fn embeds(self) -> bool {
+        matches!(self, Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents)
+    }
+
     /// The wire language this endpoint speaks.
     pub const fn family(self) -> Family {
         match self {

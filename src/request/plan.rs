@@ -16,6 +16,10 @@ pub struct Plan {
     pub coalesce: Mode,
     /// Why this request goes past the cache, where it does: the `detail` of `Cache-Status`.
     pub bypass: Option<&'static str>,
+    /// Whether a failed attempt is followed by another.
+    pub failover: Mode,
+    /// Whether a slow attempt gets a second one beside it.
+    pub hedge: Mode,
 }
 
 /// What the cache does for one request. Off is all false.

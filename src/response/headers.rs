@@ -69,6 +69,9 @@ pub fn of_error(error: &ApiError) -> HeaderMap {
         headers.insert(header::RETRY_AFTER, number(milliseconds.div_ceil(1000)));
         headers.insert(RETRY_AFTER_MS, number(milliseconds));
     }
+    if error.attempts > 0 {
+        headers.insert(ATTEMPTS, number(u64::from(error.attempts)));
+    }
     headers
 }
 

@@ -34,6 +34,10 @@ pub struct ResponseHead {
     pub form: Form,
     /// From the sending of the call to this head.
     pub upstream: Duration,
+    /// Who answered.
+    pub provider: Arc<str>,
+    /// How many tries it took.
+    pub attempts: u32,
 }
 
 /// How an answer's body is framed.

@@ -1,65 +1,210 @@
-//! Where a request goes: the provider, the path and the headers it is sent with.
+//! Where a request goes: the route of its model, the targets of the route in the order they are asked,
+//! the path and the headers it is sent with.
 
+pub mod balance;
+pub mod breaker;
+pub mod capability;
+pub mod course;
+pub mod health;
+pub mod latency;
 pub mod outbound;
+pub mod target;
+pub mod verdict;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
-use crate::config::{Dialect, Provider};
+use tokio::time::Instant;
+
+use crate::config::route::{Balance, Glob, Hedge, Retries, Route as Written};
+use crate::config::{Config, Dialect, Provider};
 use crate::request::endpoint::{Endpoint, Family};
+use balance::Balancer;
+use capability::Needs;
+use course::Course;
+use health::Healths;
+pub use target::{Account, Asking, Target};
 
-/// The providers of one generation.
+/// Attempts that several keys of one provider are worth where no route says.
+const KEY_ATTEMPTS: u32 = 3;
+
+/// The providers and routes of one generation.
 pub struct Router {
     accounts: Vec<Arc<Account>>,
-    turn: AtomicUsize,
+    /// For each of `accounts`, the route that leads to it alone.
+    plain: Vec<Arc<Route>>,
+    routes: Vec<Arc<Route>>,
 }
 
-/// A provider as requests are sent to it and told of it.
-#[derive(Debug)]
-pub struct Account {
-    /// Address, keys and timeouts.
-    pub provider: Arc<Provider>,
-    /// Its name.
+/// One route: who can be asked, and how often.
+pub struct Route {
+    /// Its name; of a route that the file does not have, the provider's.
     pub name: Arc<str>,
-    /// What tells its answers from those of every other: name and URL.
+    /// What tells its answers from those of every other route.
     pub id: Box<str>,
+    /// Who can be asked: first those that share the requests, then the fallbacks in order.
+    pub targets: Vec<Arc<Target>>,
+    /// When a failed attempt is followed by another.
+    pub retries: Retries,
+    /// When a second attempt is sent beside the first.
+    pub hedge: Option<Hedge>,
+    /// Whether a stream that is lost half-way goes on at another target.
+    pub resume: bool,
+    /// For all attempts together.
+    pub total: Duration,
+    /// It stands in the file: failures are judged, answers held back until they are proved.
+    pub written: bool,
+    models: Vec<Glob>,
+    /// How many of `targets` share the requests.
+    sharing: usize,
+    balancer: Balancer,
 }
+
+/// Why no target of a route can serve a request as asked: each target and what it lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unservable(pub Vec<(Box<str>, &'static str)>);
 
 impl Router {
-    /// A router over the providers in the order of the file.
-    pub fn new(providers: &[Provider]) -> Self {
-        Self {
-            accounts: providers.iter().map(Account::new).map(Arc::new).collect(),
-            turn: AtomicUsize::new(0),
-        }
+    /// The providers and routes of the file. What is known of their targets is in `healths`.
+    pub fn new(config: &Config, healths: &Healths, now: Instant) -> Self {
+        let accounts: Vec<_> = config.providers.iter().map(Account::new).map(Arc::new).collect();
+        let plain = accounts.iter().map(|account| Arc::new(Route::plain(account, healths, now))).collect();
+        let route = |written| Arc::new(Route::new(written, &config.providers, healths, now));
+        let router = Self { plain, routes: config.routes.iter().map(route).collect(), accounts };
+        healths.sweep();
+        router
     }
 
-    /// The provider for a path: the first that speaks the path's language, else the first.
+    /// The provider of what passes through unread: the first that speaks the path's language, else the
+    /// first.
     pub fn account(&self, family: Family) -> Option<&Arc<Account>> {
-        let dialect = match family {
-            Family::OpenAi => Dialect::Openai,
-            Family::Anthropic => Dialect::Anthropic,
-            Family::Gemini => Dialect::Gemini,
-        };
-        let fluent = self.accounts.iter().find(|account| account.provider.dialect == dialect);
-        fluent.or_else(|| self.accounts.first())
+        self.accounts.get(self.place(family))
     }
 
-    /// The key to call `provider` with, each in its turn; `None` passes the caller's own.
-    pub fn key<'p>(&self, provider: &'p Provider) -> Option<&'p str> {
-        let turn = if provider.keys.len() > 1 { self.turn.fetch_add(1, Relaxed) } else { 0 };
-        provider.keys.get(turn % provider.keys.len().max(1)).map(crate::config::Secret::expose)
+    /// The route of a request: the first of the file that is for its model, else the one to the
+    /// provider of its language. `None` where there is no provider.
+    pub fn route(&self, family: Family, model: Option<&str>) -> Option<&Arc<Route>> {
+        let fits =
+            |route: &&Arc<Route>| model.is_some_and(|model| route.models.iter().any(|glob| glob.fits(model)));
+        self.routes.iter().find(fits).or_else(|| self.plain.get(self.place(family)))
+    }
+
+    /// The routes of the file, in order.
+    pub fn routes(&self) -> &[Arc<Route>] {
+        &self.routes
+    }
+
+    fn place(&self, family: Family) -> usize {
+        let dialect = dialect(family);
+        self.accounts.iter().position(|account| account.provider.dialect == dialect).unwrap_or(0)
     }
 }
 
-impl Account {
-    fn new(provider: &Provider) -> Self {
-        let url = &provider.url;
+impl Route {
+    /// The route to one provider.
+    fn plain(account: &Arc<Account>, healths: &Healths, now: Instant) -> Self {
+        let keys = u32::try_from(account.provider.keys.len()).unwrap_or(u32::MAX);
+        let no_wait = Duration::ZERO;
         Self {
-            name: Arc::from(provider.name.as_str()),
-            id: [provider.name.as_str(), &url.authority, &url.base_path].join(" ").into_boxed_str(),
-            provider: Arc::new(provider.clone()),
+            name: account.name.clone(),
+            id: account.id.clone(),
+            targets: vec![Arc::new(Target::plain(account.clone(), healths, now))],
+            retries: Retries { attempts: keys.clamp(1, KEY_ATTEMPTS), base: no_wait, max: no_wait },
+            hedge: None,
+            resume: false,
+            total: account.provider.timeouts.total,
+            written: false,
+            models: Vec::new(),
+            sharing: 1,
+            balancer: Balancer::new(Balance::Weighted, 1),
         }
+    }
+
+    /// A route of the file.
+    fn new(written: &Written, providers: &[Provider], healths: &Healths, now: Instant) -> Self {
+        let all = written.targets.iter().chain(&written.fallbacks);
+        let targets: Vec<_> = all
+            .filter_map(|target| Some((target, providers.get(target.provider)?)))
+            .map(|(target, provider)| Arc::new(Target::new(target, provider, healths, now)))
+            .collect();
+        let ids: Vec<_> = targets.iter().map(|target| target.id()).collect();
+        Self {
+            name: written.name.as_str().into(),
+            id: format!("route {}", ids.join(" | ")).into_boxed_str(),
+            retries: written.retries,
+            hedge: written.hedge,
+            resume: written.resume,
+            total: targets
+                .iter()
+                .map(|target| target.account.provider.timeouts.total)
+                .max()
+                .unwrap_or_default(),
+            written: true,
+            models: written.models.clone(),
+            sharing: written.targets.len(),
+            balancer: Balancer::new(written.balance, written.targets.len()),
+            targets,
+        }
+    }
+
+    /// Whether more than one attempt may be made for a request.
+    pub fn has_choice(&self) -> bool {
+        self.retries.attempts > 1 || self.targets.len() > 1
+    }
+
+    /// The course of one request. `speaks` tells why a target cannot be asked in its dialect, where it
+    /// cannot. With `one_model`, the model asked for, only one model may answer: that of the first target.
+    ///
+    /// # Errors
+    /// No target can serve the request as asked.
+    pub fn plot(
+        self: &Arc<Self>,
+        needs: impl FnOnce() -> Needs,
+        speaks: impl Fn(&Target) -> Option<&'static str>,
+        one_model: Option<&str>,
+        price: impl Fn(&Target) -> Option<u64>,
+        now: Instant,
+    ) -> Result<Course, Unservable> {
+        if !self.written {
+            return Ok(Course::single(self.clone()));
+        }
+        let needs = needs();
+        let mut skipped = Vec::new();
+        let mut able = Vec::with_capacity(self.targets.len());
+        for (at, target) in self.targets.iter().enumerate() {
+            match target.takes.lacks(&needs).or_else(|| speaks(target)) {
+                Some(reason) => skipped.push((target.name.clone(), reason)),
+                None => able.push(at),
+            }
+        }
+        if let (Some(asked), Some(first)) = (one_model, able.first().copied()) {
+            let model = self.targets[first].asked(Some(asked));
+            able.retain(|at| self.targets[*at].asked(Some(asked)) == model);
+        }
+        if able.is_empty() {
+            return Err(Unservable(skipped));
+        }
+        let sharing = able.iter().filter(|at| **at < self.sharing).count();
+        let (sharing, _) = able.split_at_mut(sharing);
+        // What may not be asked now takes no turn from those that may.
+        let ready = |at: &usize| self.targets[*at].would_admit(now).is_ok();
+        sharing.sort_by_key(|at| !ready(at));
+        let open = sharing.iter().filter(|at| ready(at)).count();
+        self.balancer.sort(&mut sharing[..open], &self.targets, now, price);
+        Ok(Course::over(self.clone(), able.into_iter()))
+    }
+}
+
+/// Whether a target's provider is asked in the words of the endpoint, as it is.
+pub fn same_language(endpoint: Endpoint, target: &Target) -> bool {
+    dialect(endpoint.family()) == target.account.provider.dialect
+}
+
+const fn dialect(family: Family) -> Dialect {
+    match family {
+        Family::OpenAi => Dialect::Openai,
+        Family::Anthropic => Dialect::Anthropic,
+        Family::Gemini => Dialect::Gemini,
     }
 }
 

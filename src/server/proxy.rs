@@ -13,14 +13,13 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use super::{Active, Shared, body, connection, write};
-use crate::config::Provider;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::io::pingora::peer;
 use crate::io::upstream::{Fault, UpstreamError};
 use crate::request::endpoint::Endpoint;
 use crate::response::headers::of_error;
-use crate::route::{family, outbound};
+use crate::route::{Account, family, outbound};
 
 /// The shell around the gateway.
 pub struct Proxy {
@@ -38,7 +37,7 @@ pub struct Context {
 
 /// A request that passes through unread.
 struct Passing {
-    provider: Arc<Provider>,
+    account: Arc<Account>,
     addresses: Arc<[SocketAddr]>,
     tried: usize,
     status: u16,
@@ -138,7 +137,7 @@ impl ProxyHttp for Proxy {
                 let account = account
                     .ok_or_else(|| Error::explain(ErrorType::InternalError, "no provider is configured"))?;
                 unset.insert(Passing {
-                    provider: account.provider.clone(),
+                    account: account.clone(),
                     addresses: Arc::default(),
                     tried: 0,
                     status: 0,
@@ -146,14 +145,14 @@ impl ProxyHttp for Proxy {
             }
         };
         if passing.addresses.is_empty() {
-            let url = &passing.provider.url;
+            let url = &passing.account.provider.url;
             let resolved = self.shared.resolver.resolve(&url.host, url.port).await;
             passing.addresses =
                 resolved.map_err(|error| Error::because(ErrorType::ConnectError, "name look-up", error))?;
         }
         let address = passing.addresses[passing.tried % passing.addresses.len()];
-        let mut peer = peer(&passing.provider, address);
-        let timeouts = passing.provider.timeouts;
+        let mut peer = peer(&passing.account.provider, address);
+        let timeouts = passing.account.provider.timeouts;
         if session.is_upgrade_req() {
             // A conversation may pause for as long as it likes.
             session.downstream_session.set_read_timeout(None);
@@ -196,14 +195,15 @@ impl ProxyHttp for Proxy {
         context: &mut Context,
     ) -> Result<()> {
         let Some(passing) = &context.passing else { return Ok(()) };
-        let provider = &passing.provider;
+        let account = &passing.account;
+        let provider = &account.provider;
         request.set_raw_path(outbound::target(provider, &request.uri).as_bytes())?;
         request.insert_header(header::HOST, provider.url.authority.as_str())?;
         for name in [header::CACHE_CONTROL, header::PRAGMA] {
             request.remove_header(&name);
         }
         if let Some((name, value)) =
-            context.gateway.router().key(provider).and_then(|key| outbound::credential(provider.dialect, key))
+            account.key(account.turn()).and_then(|key| outbound::credential(provider.dialect, key))
         {
             for name in &crate::request::identity::CREDENTIAL_FIELDS {
                 request.remove_header(name);
@@ -242,7 +242,7 @@ impl ProxyHttp for Proxy {
         };
         if client.response_written().is_none() && error.esource() != &ErrorSource::Downstream {
             let answer = ApiError::upstream(
-                &passing.provider.name,
+                &passing.account.name,
                 &UpstreamError::new(fault(error), error.to_string()),
             );
             client.set_keepalive(None);
@@ -258,7 +258,7 @@ impl ProxyHttp for Proxy {
             let header = session.req_header();
             context.gateway.wrote(&header.method, header.uri.path());
             let mut digits = itoa::Buffer::new();
-            let labels = [passing.provider.name.as_str(), digits.format(passing.status)];
+            let labels = [&*passing.account.name, digits.format(passing.status)];
             context.gateway.kept().telemetry.metrics.passed.with_label_values(&labels).inc();
         }
     }

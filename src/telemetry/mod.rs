@@ -56,6 +56,11 @@ impl Telemetry {
         headers::text(text).unwrap_or(HeaderValue::from_static("req_pareto"))
     }
 
+    /// Counts a decision of a feature that only observes.
+    pub fn observed(&self, by: &str) {
+        self.metrics.observed_calls.with_label_values(&[by]).inc();
+    }
+
     /// Counts one upstream call that has ended.
     pub fn flown(&self, flown: &Flown, now: Instant) {
         let provider = &*flown.provider;

@@ -2,6 +2,7 @@
 
 mod dialect;
 mod json;
+mod route;
 mod shape;
 mod sse;
 mod text;

@@ -45,6 +45,8 @@ pub struct Script {
     pub refuse: Option<Fault>,
     /// The status.
     pub status: u16,
+    /// More headers.
+    pub headers: Vec<(&'static str, String)>,
     /// The body is events.
     pub events: bool,
     /// The body is compressed.
@@ -129,6 +131,7 @@ impl Script {
             wait: Duration::ZERO,
             refuse: None,
             status: 200,
+            headers: Vec::new(),
             events,
             coded: false,
             pieces,
@@ -279,6 +282,9 @@ impl Upstream for Road {
         }
         headers.insert("x-ratelimit-remaining-requests", HeaderValue::from(ending.number));
         headers.insert("x-request-id", HeaderValue::try_from(format!("req-{}", ending.number)).unwrap());
+        for (name, value) in &script.headers {
+            headers.insert(*name, HeaderValue::try_from(value.as_str()).unwrap());
+        }
         let status = StatusCode::from_u16(script.status).unwrap();
         let body = Body { script, next: 0, timeouts, ending };
         Ok(Reply { head: ReplyHead { status, headers }, body: Box::new(body) })

@@ -85,7 +85,7 @@ fn a_misspelt_name_is_told_the_right_one_and_all_that_are_allowed() {
 
 #[test]
 fn features_that_do_not_exist_are_refused() {
-    for feature in ["similar", "batch", "rules", "failover", "hedge", "queue"] {
+    for feature in ["similar", "batch", "rules", "queue"] {
         only_problem(
             &format!("features: {{{feature}: on}}"),
             &format!("features.{feature}"),
@@ -93,7 +93,7 @@ fn features_that_do_not_exist_are_refused() {
             (1, 12),
         );
     }
-    for section in ["routes", "rules", "queue", "batch"] {
+    for section in ["rules", "queue", "batch"] {
         only_problem(&format!("{section}: []"), section, "is no setting", (1, 1));
     }
 }

@@ -1,5 +1,7 @@
 //! Short plays, each of one rule, on the paused clock.
 
+mod failover;
+mod outage;
 mod recording;
 mod sharing;
 mod stale;

@@ -22,7 +22,14 @@ const MANY: usize = FULL + 40;
 fn start() -> (Recorder, Playback) {
     let (recorder, playback) = Recording::start();
     let (status, headers) = (StatusCode::OK, HeaderMap::new());
-    recorder.head(ResponseHead { status, headers, form: Form::Whole, upstream: Duration::ZERO });
+    recorder.head(ResponseHead {
+        status,
+        headers,
+        form: Form::Whole,
+        upstream: Duration::ZERO,
+        provider: "p".into(),
+        attempts: 1,
+    });
     (recorder, playback)
 }
 

@@ -1,0 +1,79 @@
+//! One attempt: metered from its sending to its end, however it ends, and settled exactly once.
+
+use std::sync::OnceLock;
+
+use super::Gateway;
+use super::fly::Flight;
+use super::leg::Leg;
+use super::metering::Fare;
+use crate::exchange::Flown;
+use crate::response::recording::{Recorder, Recording};
+use crate::route::health::{Busy, Leave};
+use crate::route::verdict::Verdict;
+
+/// What ends attempts from outside: why the flight itself was ended, once it was.
+pub(super) type Cut = OnceLock<&'static str>;
+
+/// One attempt under way. Dropped before it has ended it was cut, or lost a race.
+pub(super) struct Attempt<'f> {
+    pub(super) flown: Flown,
+    gateway: &'f Gateway,
+    cut: &'f Cut,
+    leave: Option<Leave>,
+    busy: Option<Busy>,
+    fare: Option<&'f Fare>,
+    recording: &'f Recording,
+}
+
+impl Gateway {
+    /// Begins an attempt.
+    pub(super) fn attempt<'f>(
+        &'f self,
+        flight: &'f Flight,
+        leg: &mut Leg,
+        recorder: &'f Recorder,
+        cut: &'f Cut,
+    ) -> Attempt<'f> {
+        let target = leg.target();
+        let asked = match &target.model {
+            Some(model) => Some(model.clone()),
+            None => flight.model.clone(),
+        };
+        let now = self.io.clock.now();
+        let flown =
+            Flown::new(target.account.name.clone(), flight.endpoint, flight.tenant.clone(), asked, now);
+        let busy = target.occupy();
+        let (leave, fare, recording) = (leg.asking.leave.take(), flight.fare.as_ref(), recorder.recording());
+        Attempt { flown, gateway: self, cut, leave, busy, fare, recording }
+    }
+}
+
+impl Attempt<'_> {
+    /// The target has begun to answer, or its answer is the client's affair.
+    pub(super) fn answered(&mut self) {
+        if let Some(leave) = &mut self.leave {
+            leave.succeeded(self.gateway.io.clock.now());
+        }
+    }
+
+    /// The attempt has failed.
+    pub(super) fn failed(&mut self, verdict: &Verdict) {
+        self.flown.billed = verdict.billed;
+        if let Some(leave) = &mut self.leave {
+            leave.failed(verdict, self.gateway.io.clock.now());
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.busy.take();
+        if self.flown.result == Flown::UNDER_WAY {
+            self.flown.result = self.cut.get().copied().unwrap_or("outrun");
+        }
+        if let Some(fare) = self.fare {
+            self.gateway.meter(fare, &mut self.flown, self.recording);
+        }
+        self.gateway.kept.telemetry.flown(&self.flown, self.gateway.io.clock.now());
+    }
+}

@@ -1,0 +1,128 @@
+//! A flight's attempts, one after the other, until one of them is answered: one budget of attempts and
+//! one deadline for all of them.
+
+use tokio::time::{Instant, sleep};
+
+use super::Gateway;
+use super::attempt::Cut;
+use super::decide::Decision;
+use super::fly::Flight;
+use super::leg::{Asked, Leg};
+use super::opening::{Failure, Opened, Shown};
+use super::record::Recorded;
+use crate::config::Mode;
+use crate::error::ApiError;
+use crate::request::ApiRequest;
+use crate::response::headers::{SHOULD_RETRY, boolean};
+use crate::response::recording::Recorder;
+use crate::response::usage::Usage;
+use crate::route::capability::Needs;
+use crate::route::course::{Course, Onward};
+use crate::route::verdict::Next;
+use crate::route::{Unservable, same_language};
+
+/// Tokens of an answer, to compare what models cost.
+const TYPICAL_OUTPUT: u64 = 500;
+
+/// Where a flight begins, and where it may go on.
+pub(super) struct Departure {
+    pub(super) course: Course,
+    pub(super) leg: Leg,
+    /// What is said again to the next target; `None` where there is none.
+    pub(super) asked: Option<Box<Asked>>,
+}
+
+impl Gateway {
+    /// Asks one target after the other and records the first answer.
+    pub(super) async fn travel(
+        &self,
+        flight: &Flight,
+        departure: Departure,
+        recorder: &Recorder,
+        cut: &Cut,
+    ) -> Recorded {
+        let Departure { mut course, mut leg, asked } = departure;
+        let deadline = self.io.clock.now() + course.route().total;
+        let mut attempts = 1;
+        loop {
+            let judged = course.route().written || course.goes_on();
+            let mut attempt = self.attempt(flight, &mut leg, recorder, cut);
+            let failure = match self.open(flight, &leg, judged, &mut attempt).await {
+                Ok(opened) => return self.record(flight, opened, attempts, recorder, &mut attempt).await,
+                Err(failure) => failure,
+            };
+            let onward = asked.as_deref().and_then(|asked| {
+                self.onward(flight, &mut course, &failure, recorder, deadline).map(|onward| (asked, onward))
+            });
+            let Some((asked, Onward { asking, wait })) = onward else {
+                return match told(failure, &course, attempts) {
+                    Ok(opened) => self.record(flight, opened, attempts, recorder, &mut attempt).await,
+                    Err(error) => error.into(),
+                };
+            };
+            drop(attempt);
+            drop(failure);
+            if !wait.is_zero() {
+                sleep(wait).await;
+            }
+            leg = asked.leg(asking);
+            attempts += 1;
+        }
+    }
+
+    /// The course of `request`.
+    ///
+    /// # Errors
+    /// No target of its route can serve it as asked.
+    pub(super) fn course(&self, request: &ApiRequest, decision: &Decision) -> Result<Course, ApiError> {
+        let asked = request.model();
+        // About four bytes make a token; how long the answer gets nobody knows yet.
+        let about =
+            Usage { input: request.body.len() as u64 / 4, output: TYPICAL_OUTPUT, ..Usage::default() };
+        let plotted = decision.route.plot(
+            || Needs::of(request.endpoint, &request.body),
+            |target| (!same_language(request.endpoint, target)).then_some("dialect"),
+            // Vectors of two models cannot be compared.
+            asked.filter(|_| request.endpoint.embeds()),
+            |target| Some(self.prices.cost(target.asked(asked)?, &about)?.pico_usd()),
+            self.io.clock.now(),
+        );
+        plotted.map_err(|Unservable(skipped)| ApiError::unservable(&skipped))
+    }
+
+    /// Who is asked next, if anybody is.
+    fn onward(
+        &self,
+        flight: &Flight,
+        course: &mut Course,
+        failure: &Failure,
+        recorder: &Recorder,
+        deadline: Instant,
+    ) -> Option<Onward> {
+        if recorder.recording().readers() == 0 && !flight.is_alone() {
+            return None;
+        }
+        let chance = rand::random();
+        let onward = course.next(&failure.verdict, self.io.clock.now(), deadline, chance)?;
+        if flight.failover == Mode::Observe {
+            self.kept.telemetry.observed("failover");
+            return None;
+        }
+        Some(onward)
+    }
+}
+
+/// What the client is told of the last failure. Of a route of the file every provider that could help
+/// has been tried by then: the client's SDK must not multiply the load.
+fn told(failure: Failure, course: &Course, attempts: u32) -> Result<Opened, ApiError> {
+    match failure.shown {
+        Shown::Ours(error) => Err(ApiError { attempts, ..error }),
+        Shown::Theirs(mut opened) => {
+            let retryable = failure.verdict.next != Next::Nobody;
+            if course.route().written && retryable {
+                opened.headers.insert(SHOULD_RETRY, boolean(false));
+            }
+            Ok(*opened)
+        }
+    }
+}

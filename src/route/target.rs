@@ -1,0 +1,195 @@
+//! Who can be asked: a provider, the model asked of it, and the keys to ask with.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::capability::Takes;
+use super::health::{Busy, Health, Healths, Leave, Slot};
+use crate::config::route::Target as Written;
+use crate::config::{Provider, ProviderTimeouts, Secret};
+
+/// A provider as requests are sent to it and told of it.
+#[derive(Debug)]
+pub struct Account {
+    /// Address, keys and timeouts.
+    pub provider: Arc<Provider>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What tells its answers from those of every other: name and URL.
+    pub id: Box<str>,
+    turn: AtomicUsize,
+}
+
+/// A provider, and the model asked of it.
+pub struct Target {
+    /// The provider.
+    pub account: Arc<Account>,
+    /// Its name of the model; `None`: the model asked for.
+    pub model: Option<Box<str>>,
+    /// Its share of a weighted route.
+    pub weight: u32,
+    /// What its model takes.
+    pub takes: Takes,
+    /// Its name in logs and at `/providers`: `openai/gpt-4o`.
+    pub name: Box<str>,
+    /// What is known of it, where there is a choice that needs to know.
+    watched: Option<Watched>,
+}
+
+struct Watched {
+    health: Arc<Health>,
+    /// One for each key, one where the caller's passes through.
+    slots: Vec<Arc<Slot>>,
+}
+
+/// A target that is being asked: with which key, and who is told how it went.
+pub struct Asking {
+    /// The target.
+    pub target: Arc<Target>,
+    /// The key's place in the provider's list.
+    pub key: usize,
+    /// Told how the call went.
+    pub leave: Option<Leave>,
+}
+
+impl Account {
+    /// A provider of the file.
+    pub fn new(provider: &Provider) -> Self {
+        let url = &provider.url;
+        Self {
+            name: Arc::from(provider.name.as_str()),
+            id: [provider.name.as_str(), &url.authority, &url.base_path].join(" ").into_boxed_str(),
+            provider: Arc::new(provider.clone()),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    fn with(provider: &Provider, timeouts: ProviderTimeouts) -> Self {
+        Self::new(&Provider { timeouts, ..provider.clone() })
+    }
+
+    /// Where in the list of keys the next call begins to look for one.
+    pub fn turn(&self) -> usize {
+        let keys = self.provider.keys.len();
+        if keys > 1 { self.turn.fetch_add(1, Relaxed) % keys } else { 0 }
+    }
+
+    /// A key; `None` passes the caller's own.
+    pub fn key(&self, place: usize) -> Option<&str> {
+        self.provider.keys.get(place).map(Secret::expose)
+    }
+}
+
+impl Target {
+    /// A provider that is asked for whatever model is asked for. It is watched only where it has a
+    /// choice of keys.
+    pub fn plain(account: Arc<Account>, healths: &Healths, now: Instant) -> Self {
+        let watched = (account.provider.keys.len() > 1).then(|| Watched::of(&account, None, healths, now));
+        let name = account.name.as_ref().into();
+        Self { account, model: None, weight: 1, takes: Takes::anything(), name, watched }
+    }
+
+    /// A target of a route.
+    pub fn new(written: &Written, provider: &Provider, healths: &Healths, now: Instant) -> Self {
+        let account = Arc::new(Account::with(provider, written.timeouts));
+        let model = written.model.as_deref();
+        Self {
+            watched: Some(Watched::of(&account, model, healths, now)),
+            name: model
+                .map_or_else(|| (*account.name).into(), |model| format!("{}/{model}", account.name).into()),
+            model: model.map(Box::from),
+            weight: written.weight,
+            takes: Takes::of(model, &written.takes),
+            account,
+        }
+    }
+
+    /// The model this target is asked for.
+    pub fn asked<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
+        self.model.as_deref().or(asked)
+    }
+
+    /// What tells its answers from those of every other target.
+    pub fn id(&self) -> String {
+        self.model
+            .as_deref()
+            .map_or_else(|| self.account.id.to_string(), |model| format!("{} {model}", self.account.id))
+    }
+
+    /// Whether it may be asked now, or from when on.
+    pub fn would_admit(&self, now: Instant) -> Result<(), Instant> {
+        let Some(watched) = &self.watched else { return Ok(()) };
+        let mut soonest = None;
+        for slot in &watched.slots {
+            match slot.would_admit(now) {
+                Ok(()) => return Ok(()),
+                Err(until) => soonest = Some(soonest.map_or(until, |other: Instant| other.min(until))),
+            }
+        }
+        soonest.map_or(Ok(()), Err)
+    }
+
+    /// Asks it with the next of its keys that may be used now.
+    pub fn ask(self: &Arc<Self>, now: Instant) -> Option<Asking> {
+        let first = self.account.turn();
+        let Some(watched) = &self.watched else {
+            return Some(Asking { target: self.clone(), key: first, leave: None });
+        };
+        (0..watched.slots.len()).find_map(|step| {
+            let key = (first + step) % watched.slots.len();
+            let leave = watched.slots[key].admit(now)?;
+            Some(Asking { target: self.clone(), key, leave: Some(leave) })
+        })
+    }
+
+    /// Asks it whatever is known, with the key that is ready soonest.
+    pub fn ask_anyway(self: &Arc<Self>, now: Instant) -> Asking {
+        let Some(watched) = &self.watched else {
+            return Asking { target: self.clone(), key: self.account.turn(), leave: None };
+        };
+        let ready = |key: &usize| watched.slots[*key].would_admit(now).err();
+        let key = (0..watched.slots.len()).min_by_key(ready).unwrap_or(0);
+        let leave = watched.slots.get(key).map(Slot::force);
+        Asking { target: self.clone(), key, leave }
+    }
+
+    /// What is known of it, where it is watched.
+    pub fn health(&self) -> Option<&Arc<Health>> {
+        self.watched.as_ref().map(|watched| &watched.health)
+    }
+
+    /// What is known of it and each of its keys.
+    pub fn slots(&self) -> &[Arc<Slot>] {
+        self.watched.as_ref().map_or(&[], |watched| &watched.slots)
+    }
+
+    /// A call to it is being sent.
+    pub fn occupy(&self) -> Option<Busy> {
+        self.health().map(Health::occupy)
+    }
+
+    /// A first byte has come, or has not come for this long.
+    pub fn observe(&self, took: Duration, now: Instant) {
+        if let Some(health) = self.health() {
+            health.observe(took, now);
+        }
+    }
+}
+
+impl Watched {
+    fn of(account: &Account, model: Option<&str>, healths: &Healths, now: Instant) -> Self {
+        let name = format!("{}|{}", account.id, model.unwrap_or_default());
+        let keys = &account.provider.keys;
+        // A key is remembered by what it is, not by its place; never as it is.
+        let named = |key: &Secret| format!("{name}|{}", blake3::hash(key.expose().as_bytes()).to_hex());
+        let slots = if keys.is_empty() {
+            vec![healths.slot(&name, now)]
+        } else {
+            keys.iter().map(|key| healths.slot(&named(key), now)).collect()
+        };
+        Self { health: healths.target(&name, now), slots }
+    }
+}
