@@ -16,6 +16,10 @@ use crate::request::endpoint::Family;
 const DIMENSIONS: usize = 3072;
 /// Pieces of text per chunk: Gemini streams in larger steps than one token.
 const PIECES_PER_CHUNK: usize = 4;
+/// The proof that a call is the simulated model's own.
+const SIGNATURE: &str = "c2ltdWxhdGVk";
+/// The proof that is not checked: `skip_thought_signature_validator` in base64.
+const UNCHECKED: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
 
 /// Answers a Gemini call.
 pub fn answer(ask: &Ask<'_>, model: &str, method: &str, sse: bool) -> Reply {
@@ -33,6 +37,9 @@ fn generate(ask: &Ask<'_>, model: &str, streams: bool, sse: bool) -> Reply {
     let Some(contents) = ask.body["contents"].as_array().filter(|contents| !contents.is_empty()) else {
         return invalid("* GenerateContentRequest.contents: contents is not specified");
     };
+    if let Some(message) = wrong_turns(contents, model) {
+        return invalid(message);
+    }
     let config = &ask.body["generationConfig"];
     let count = config["candidateCount"].as_u64().unwrap_or(1).clamp(1, 8);
     let schema = Some(&config["responseJsonSchema"]).filter(|schema| !schema.is_null());
@@ -63,6 +70,50 @@ fn generate(ask: &Ask<'_>, model: &str, streams: bool, sse: bool) -> Reply {
             Reply::json(200, &answer.chunks().into_iter().map(|(_, chunk)| chunk).collect::<Value>())
         }
     }
+}
+
+/// What Gemini refuses in a conversation, in its words (gemini.md sections 4 and 5).
+fn wrong_turns(contents: &[Value], model: &str) -> Option<&'static str> {
+    let count = |content: &Value, name: &str| {
+        let parts = content["parts"].as_array().into_iter().flatten();
+        parts.filter(|part| part.get(name).is_some()).count()
+    };
+    if contents.last().is_some_and(|last| last["role"] == "model") {
+        return Some("Please ensure that multiturn requests end with a user role or a function response.");
+    }
+    let mut before = &Value::Null;
+    for content in contents {
+        let (calls, answered) = (count(content, "functionCall"), count(before, "functionCall"));
+        if calls > 0 && before["role"] != "user" {
+            return Some(
+                "Please ensure that function call turn comes immediately after a user turn or after a \
+                 function response turn.",
+            );
+        }
+        if count(content, "functionResponse") != answered {
+            return Some(
+                "Please ensure that the number of function response parts is equal to the number of \
+                 function call parts of the function call turn.",
+            );
+        }
+        before = content;
+    }
+    if model.starts_with("gemini-2") { None } else { wrong_signature(contents) }
+}
+
+/// The first call of each step has to prove that it is the model's own.
+fn wrong_signature(contents: &[Value]) -> Option<&'static str> {
+    let calls = contents.iter().filter_map(|content| {
+        content["parts"].as_array()?.iter().find(|part| part.get("functionCall").is_some())
+    });
+    for call in calls {
+        match call["thoughtSignature"].as_str() {
+            None => return Some("Function call is missing a thought_signature in functionCall parts."),
+            Some(SIGNATURE | UNCHECKED) => {}
+            Some(_) => return Some("Corrupted thought signature."),
+        }
+    }
+    None
 }
 
 fn has_result(content: &Value) -> bool {
@@ -172,7 +223,7 @@ impl Answer<'_> {
                     let id = self.ask.nth_id("c", n + 1);
                     let mut part = json!({"functionCall": {"id": id, "name": call.name, "args": args}});
                     if n == 0 {
-                        part["thoughtSignature"] = json!("c2ltdWxhdGVk");
+                        part["thoughtSignature"] = json!(SIGNATURE);
                     }
                     part
                 };

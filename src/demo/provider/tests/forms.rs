@@ -352,3 +352,29 @@ async fn gemini_stream_and_json_agree() {
     assert_eq!(one["embedding"], many["embeddings"][0]);
     assert_eq!(one["embedding"]["values"].as_array().unwrap().len(), 4);
 }
+
+#[tokio::test]
+async fn gemini_refuses_turns_and_proofs_that_do_not_match() {
+    let provider = provider().await;
+    let user = |text: &str| json!({"role": "user", "parts": [{"text": text}]});
+    let call = |proof: Option<&str>| {
+        let part = json!({"functionCall": {"name": "f", "args": {}}, "thoughtSignature": proof});
+        json!({"role": "model", "parts": [part]})
+    };
+    let result = json!({"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {}}}]});
+    let own = Some("c2ltdWxhdGVk");
+    for (contents, refused) in [
+        (json!([user("a"), call(own), result]), None),
+        (json!([user("a"), call(None), result]), Some("missing a thought_signature")),
+        (json!([user("a"), call(Some("AbC=")), result]), Some("Corrupted")),
+        (json!([user("a"), call(own), user("b")]), Some("number of function response parts")),
+        (json!([call(own), result]), Some("immediately after a user turn")),
+        (json!([user("a"), {"role": "model", "parts": [{"text": "b"}]}]), Some("end with a user role")),
+    ] {
+        let path = "/v1beta/models/gemini-3.8-flash:generateContent";
+        let answer = post(&provider, path, &json!({"contents": contents})).await.json();
+        let message = answer["error"]["message"].as_str();
+        assert_eq!(message.is_some(), refused.is_some(), "{answer}");
+        assert!(message.unwrap_or_default().contains(refused.unwrap_or_default()), "{answer}");
+    }
+}
