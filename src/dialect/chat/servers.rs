@@ -1,12 +1,15 @@
 //! What servers that speak OpenAI's chat completions do differently, told by their host.
 //!
 //! Sources: the adapters of litellm 1.109.1 (Mistral's names, DeepSeek's thoughts), Microsoft's
-//! reference of Azure OpenAI (`api-key`), OpenAI's API description (what a message may have).
+//! reference of Azure OpenAI (`api-key`), OpenAI's API description (what a message may have), Google's
+//! guide to thought signatures (its place for them in a message).
 
 use std::borrow::Cow;
 
 use memchr::memmem;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use super::super::generate::{self, UNPROVED};
 
 /// Whose server it is, as far as it makes a difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,13 +22,15 @@ pub enum Server {
     Mistral,
     /// DeepSeek's.
     DeepSeek,
+    /// Google's, which has Gemini behind OpenAI's API.
+    Google,
     /// Any other: it is taken to do as OpenAI does.
     #[default]
     Other,
 }
 
 /// Hosts and their subdomains.
-const HOSTS: [(&str, Server); 7] = [
+const HOSTS: [(&str, Server); 8] = [
     ("api.openai.com", Server::OpenAi),
     ("openai.azure.com", Server::Azure),
     ("cognitiveservices.azure.com", Server::Azure),
@@ -33,6 +38,7 @@ const HOSTS: [(&str, Server); 7] = [
     ("api.mistral.ai", Server::Mistral),
     ("codestral.mistral.ai", Server::Mistral),
     ("api.deepseek.com", Server::DeepSeek),
+    ("generativelanguage.googleapis.com", Server::Google),
 ];
 
 /// Members of an answer's message that OpenAI refuses in a request's. Answers of others have them, and
@@ -66,6 +72,7 @@ impl Server {
                 "\"tool_call_id\"",
                 "\"tool_calls\"",
             ],
+            Self::Google => &["\"tool_calls\""],
             Self::DeepSeek | Self::Other => &[],
         };
         if !marks.iter().any(|mark| memmem::find(body, mark.as_bytes()).is_some()) {
@@ -74,6 +81,7 @@ impl Server {
         let mut request: Map<String, Value> = serde_json::from_slice(body).ok()?;
         match self {
             Self::Mistral => mistral(&mut request),
+            Self::Google => google(&mut request),
             _ => openai(&mut request),
         }
         serde_json::to_vec(&request).ok()
@@ -95,6 +103,19 @@ fn openai(request: &mut Map<String, Value>) {
         message.retain(|name, _| !FOREIGN.contains(&name.as_str()));
         for call in calls(message) {
             call.shift_remove("extra_content");
+        }
+    }
+}
+
+/// The first call of each step has to prove that it is the model's own, where the model checks.
+fn google(request: &mut Map<String, Value>) {
+    let model = request.get("model").and_then(Value::as_str).unwrap_or_default();
+    if !generate::asks_for_proof(model) {
+        return;
+    }
+    for message in messages(request) {
+        if let Some(call) = calls(message).next() {
+            call.entry("extra_content").or_insert_with(|| json!({"google": {"thought_signature": UNPROVED}}));
         }
     }
 }
@@ -137,8 +158,6 @@ fn shorten(id: Option<&mut Value>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn adapted(server: Server, body: &Value) -> Option<Value> {
@@ -170,6 +189,20 @@ mod tests {
         assert_eq!((id.len(), adapted["messages"][1]["tool_call_id"] == id), (9, true));
         for gone in ["max_completion_tokens", "seed", "stream_options"] {
             assert!(adapted.get(gone).is_none(), "{gone}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_gemini_did_not_make_is_marked_so() {
+        let asked = |model: &str, first: Value| json!({"model": model, "messages": [{"role": "assistant", "tool_calls": [first, {"id": "d"}]}]});
+        let marked = json!({"id": "c", "extra_content": {"google": {"thought_signature": UNPROVED}}});
+        let own = json!({"id": "c", "extra_content": {"google": {"thought_signature": "CiQB"}}});
+        for (model, first, expected) in [
+            ("gemini-3.8-flash", json!({"id": "c"}), marked),
+            ("gemini-3.8-flash", own.clone(), own),
+            ("gemini-2.5-flash", json!({"id": "c"}), json!({"id": "c"})),
+        ] {
+            assert_eq!(adapted(Server::Google, &asked(model, first)), Some(asked(model, expected)));
         }
     }
 

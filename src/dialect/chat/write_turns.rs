@@ -44,7 +44,7 @@ fn assistant(turn: &Turn, server: Server) -> Result<Option<Value>, &'static str>
     for part in &turn.parts {
         match part {
             Part::Text(more) => text.push_str(more),
-            Part::Call(call) => calls.push(tool_call(call)),
+            Part::Call(call) => calls.push(tool_call(call, server)),
             Part::Thinking { text, .. } => thoughts.push_str(text),
             Part::CachePoint => {}
             Part::Image(_) | Part::Document { .. } | Part::Audio(_) | Part::Result(_) => {
@@ -67,7 +67,7 @@ fn assistant(turn: &Turn, server: Server) -> Result<Option<Value>, &'static str>
     Ok(Some(message.into()))
 }
 
-fn tool_call(call: &Call) -> Value {
+fn tool_call(call: &Call, server: Server) -> Value {
     let arguments: Cow<str> = if call.custom || call.arguments.is_empty() {
         Value::from(call.input().unwrap_or_default()).to_string().into()
     } else {
@@ -75,8 +75,8 @@ fn tool_call(call: &Call) -> Value {
     };
     let called = json!({"name": call.name, "arguments": arguments});
     let mut written = json!({"id": call.id, "type": "function", "function": called});
-    if let Some(signature) = call.signature.as_ref().filter(|signature| signature.by == Api::Generate) {
-        // Where Google's own compatible endpoint looks for it.
+    let own = call.signature.as_ref().filter(|signature| signature.by == Api::Generate);
+    if let Some(signature) = own.filter(|_| server == Server::Google) {
         written["extra_content"] = json!({"google": {"thought_signature": signature.data}});
     }
     written

@@ -21,7 +21,7 @@ pub(super) use write::write;
 
 /// Stands in for the proof of a call that Gemini did not make, or whose proof was lost: base64 of
 /// `skip_thought_signature_validator` (Google's guide to thought signatures).
-const UNPROVED: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
+pub(super) const UNPROVED: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
 
 /// What `generateContent` calls a part of a prompt.
 pub(super) fn field(field: Field) -> Cow<'static, str> {
@@ -44,6 +44,11 @@ pub(super) fn field(field: Field) -> Cow<'static, str> {
         // A client of Gemini's has no words for these.
         Field::ParallelCalls | Field::Verbosity => "model".into(),
     }
+}
+
+/// Whether a model wants to see that the calls of a conversation are its own.
+pub(super) fn asks_for_proof(model: &str) -> bool {
+    models::traits(model).third
 }
 
 /// The path and query Gemini is asked at. The model's name is one segment of it, whatever it contains:
