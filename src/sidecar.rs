@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Environment};
 use crate::gateway::storage::Storage;
-use crate::gateway::{Gateway, Kept};
+use crate::gateway::{Gateway, Kept, alerts};
 use crate::io::Io;
 use crate::io::clock::Clock;
 use crate::io::connections::Connections;
@@ -41,6 +41,10 @@ impl Sidecar {
         let storage = Storage::open(&config, io.clock)?;
         let gateway = gateway(config, io.clone(), storage, lines)?;
         let shared = Shared::new(gateway, resolver, connections);
+        if let Some(alarms) = shared.gateway.load().kept().alarms.lock().take() {
+            let shared = shared.clone();
+            tokio::spawn(alerts::tell(alarms, move || shared.gateway.load_full()));
+        }
         let reloader = Reloader::new(source, environment, io, shared.clone());
         let running = listeners.serve(shared, reloader.clone())?;
         Ok(Self { running, reloader })

@@ -1,6 +1,7 @@
 //! The pipeline: what happens to one understood request. Open this first.
 
 mod admission;
+pub mod alerts;
 mod allowance;
 mod attempt;
 pub mod build;

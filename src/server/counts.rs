@@ -1,11 +1,11 @@
 //! `/limits`: how every count stands, in the units of the configuration file.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::config::limit::Measure;
-use crate::config::quota::Dimension;
 use crate::gateway::Gateway;
-use crate::limits::ledger::{Standing, Subject};
+use crate::gateway::alerts::{subject_of, time};
+use crate::limits::ledger::Standing;
 use crate::response::price::Cost;
 
 /// Counts that are shown; those most used first.
@@ -33,13 +33,9 @@ fn count(gateway: &Gateway, standing: &Standing) -> Value {
         _ => amount.into(),
     };
     let limit = gateway.config.limits.iter().find(|limit| *limit.name == *standing.limit);
-    let dimensions = limit.map(|limit| limit.per.as_slice()).unwrap_or_default();
-    let values = standing.subject.split(Subject::BETWEEN);
-    let subject: Map<String, Value> =
-        dimensions.iter().map(Dimension::name).zip(values.map(Value::from)).collect();
     let mut count = json!({
         "limit": &*standing.limit,
-        "subject": subject,
+        "subject": limit.map(|limit| subject_of(limit, &standing.subject)),
         "measure": standing.measure.name(),
         "quota": amount(standing.quota),
         "used": amount(standing.used),
@@ -57,12 +53,3 @@ fn count(gateway: &Gateway, standing: &Standing) -> Value {
     }
     count
 }
-
-/// A time as RFC 3339 has it, in UTC.
-pub(super) fn time(unix: i64) -> String {
-    let seconds = std::time::Duration::from_secs(u64::try_from(unix).unwrap_or(0));
-    humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + seconds.min(LAST)).to_string()
-}
-
-/// The last time that is written: the end of the year 9999.
-const LAST: std::time::Duration = std::time::Duration::from_secs(253_402_300_799);

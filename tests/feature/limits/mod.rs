@@ -1,5 +1,6 @@
 //! Limits and budgets, as an app and an operator see them.
 
+mod alerts;
 mod budgets;
 mod refusals;
 mod settling;
