@@ -8,7 +8,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -29,12 +29,14 @@ pub struct Storage {
     pub(super) purges: Arc<Mutex<Purges>>,
     pub(super) secret: Secret,
     pub(super) clock: Clock,
+    /// Where limits keep their counts: beside the answers, never among what makes room for others.
+    pub(super) counts: Option<PathBuf>,
 }
 
 impl Storage {
     /// Memory alone.
     pub fn in_memory(secret: Secret, clock: Clock) -> Self {
-        Self { lower: None, purges: Arc::default(), secret, clock }
+        Self { lower: None, purges: Arc::default(), secret, clock, counts: None }
     }
 
     /// The tiers of `config`. One that cannot be opened starts off and is tried again.
@@ -52,10 +54,11 @@ impl Storage {
         };
         let secret = derived.unwrap_or_else(|| kept_beside(disk));
         let purges: Arc<Mutex<Purges>> = Arc::default();
+        let counts = Some(disk.path.join("limits"));
         let disk = Disk::start(disk.clone(), purges.clone())?;
         let codec = Codec::new(Envelope::new(&settings.encryption_keys, MAX_RECORDING), clock);
         let lower = Some(Lower::start(codec, Some(disk)));
-        Ok(Self { lower, purges, secret, clock })
+        Ok(Self { lower, purges, secret, clock, counts })
     }
 }
 

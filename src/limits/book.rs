@@ -1,19 +1,21 @@
 //! Counts in this process: one book under one lock, so that a request's limits are one step.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
-use super::alert::{Alarm, Cause};
+use super::alert::Alarm;
+use super::journal::{Journal, Line};
 use super::ledger::{Amounts, Claim, Held, Ledger, LimitId, Part, Short, Standing, Subject};
-use super::meter::{Gauge, Meter, Now};
+use super::meter::{Meter, Now};
+use super::page::{Account, Page, longer};
 use crate::config::limit::Limit;
-use crate::config::quota::Dimension;
 use crate::io::clock::Clock;
 
 /// Counts in this process.
@@ -22,54 +24,102 @@ pub struct Book {
     clock: Clock,
     began: Instant,
     alarms: Sender<Alarm>,
+    journal: OnceLock<Journal>,
+    /// Where counts are kept, and who asks that of itself.
+    kept: Option<(PathBuf, Weak<Self>)>,
+    /// Seeds the digests by which counts are found.
+    seed: u64,
 }
 
 #[derive(Default)]
 struct Pages {
     by_id: HashMap<LimitId, Page>,
     last: u64,
-}
-
-/// One limit's counts.
-struct Page {
-    name: Arc<str>,
-    limit: Limit,
-    gauges: Vec<Gauge>,
-    accounts: HashMap<u128, Account, BuildHasherDefault<Digested>>,
-    /// When idle counts were last dropped, in seconds since 1970.
-    swept: i64,
-}
-
-/// One subject's counts, in the order of the gauges.
-struct Account {
-    name: Box<str>,
-    meters: Box<[Meter]>,
-}
-
-/// Keys are digests already.
-#[derive(Default)]
-struct Digested(u64);
-
-impl Hasher for Digested {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u128(&mut self, digest: u128) {
-        self.0 = digest as u64;
-    }
+    /// Counts that have changed since they were written.
+    changed: Vec<(LimitId, u128)>,
 }
 
 impl Book {
-    /// An empty book; alarms of budgets go to `alarms`.
-    pub fn new(clock: Clock, alarms: Sender<Alarm>) -> Self {
-        Self { pages: Mutex::default(), clock, began: clock.now(), alarms }
+    /// An empty book; alarms of budgets go to `alarms`. `seed` is that of the subjects' digests.
+    pub fn new(clock: Clock, alarms: Sender<Alarm>, seed: u64) -> Self {
+        Self {
+            pages: Mutex::default(),
+            clock,
+            began: clock.now(),
+            alarms,
+            journal: OnceLock::new(),
+            kept: None,
+            seed,
+        }
+    }
+
+    /// As [`Book::new`], with counts that are kept at `path` from the first limit on.
+    pub fn kept(clock: Clock, alarms: Sender<Alarm>, seed: u64, path: PathBuf) -> Arc<Self> {
+        Arc::new_cyclic(|book| Self { kept: Some((path, book.clone())), ..Self::new(clock, alarms, seed) })
+    }
+
+    /// Opens the journal where there is to be one. Without it, as where another process still has it,
+    /// counts live in memory; the next configuration tries again.
+    fn open_journal(&self) {
+        let Some((path, book)) = self.kept.as_ref().filter(|_| self.journal.get().is_none()) else { return };
+        let opened = Journal::open(path).and_then(|(journal, writer)| {
+            book.upgrade().map_or(Ok(()), |book| writer.start(&book))?;
+            Ok(journal)
+        });
+        match opened {
+            Ok(journal) => drop(self.journal.set(journal)),
+            Err(error) => {
+                let path = path.display();
+                tracing::error!(%error, %path, "the counts of limits will not outlive this process");
+            }
+        }
+    }
+
+    /// What has changed since it was last asked for, to be written.
+    pub(super) fn changed(&self) -> Vec<Line> {
+        let (now, at) = (self.now(), self.milliseconds());
+        let mut pages = self.pages.lock();
+        let changed = std::mem::take(&mut pages.changed);
+        let line = |(limit, subject)| pages.by_id.get_mut(&limit)?.line(subject, false, at, now);
+        changed.into_iter().filter_map(line).collect()
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.clock.unix().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Goes on with what the last process left of a limit.
+    fn recall(&self, page: &mut Page, now: Now) {
+        let Some(journal) = self.journal.get() else { return };
+        let (mut leases, shelf) = (0, page.shelf());
+        for (name, record) in journal.left(&shelf) {
+            let ago = Duration::from_millis(self.milliseconds().saturating_sub(record.at));
+            let mut meters = page.new_meters();
+            for (gauge, meter) in page.gauges.iter_mut().zip(&mut meters) {
+                let signature = gauge.signature();
+                let Some(count) = record.counts.iter().find(|count| count.gauge == signature) else {
+                    continue;
+                };
+                *meter = gauge.restored(count, ago, now);
+                leases += usize::from(count.leased > count.used && !gauge.is_idle(meter, now));
+            }
+            let idle =
+                page.gauges.iter_mut().zip(&mut meters).all(|(gauge, meter)| gauge.is_idle(meter, now));
+            if idle {
+                journal.note(vec![(format!("{shelf}{name}"), None)]);
+                continue;
+            }
+            let key = Subject::of(name.as_str().into(), self.seed).key;
+            let account = Account { name: name.into(), meters, changed: false };
+            page.accounts.insert(key, account);
+        }
+        if leases > 0 {
+            tracing::warn!(
+                limit = &*page.name,
+                leases,
+                "the last process ended with leases outstanding; what they allowed counts as used"
+            );
+        }
     }
 
     fn now(&self) -> Now {
@@ -80,212 +130,8 @@ impl Book {
         }
     }
 
-    /// Says what there is to say of a budget. One that does not keep up with its alarms loses them.
-    fn tell(&self, alarms: Vec<Alarm>) {
-        for alarm in alarms {
-            let _ = self.alarms.try_send(alarm);
-        }
-    }
-}
-
-impl Page {
-    fn new(limit: &Limit) -> Self {
-        Self {
-            name: limit.name.as_str().into(),
-            gauges: limit.quotas.iter().map(Gauge::new).collect(),
-            limit: limit.clone(),
-            accounts: HashMap::default(),
-            swept: 0,
-        }
-    }
-
-    /// This page's counts under a new definition.
-    fn turn_over(self, limit: &Limit, now: Now) -> Self {
-        let mut next = Self::new(limit);
-        for (key, account) in self.accounts {
-            let carried = next.gauges.iter().map(|gauge| {
-                let at = self.gauges.iter().position(|before| before.measure == gauge.measure);
-                at.map_or_else(Meter::default, |at| {
-                    gauge.carry(Some(&self.gauges[at]), &account.meters[at], now)
-                })
-            });
-            let meters = carried.collect();
-            next.accounts.insert(key, Account { name: account.name, meters });
-        }
-        next
-    }
-
-    /// The key under which a subject is counted; its count is there afterwards.
-    fn open(&mut self, subject: &Subject, now: Now) -> u128 {
-        if self.accounts.contains_key(&subject.key) {
-            return subject.key;
-        }
-        if self.accounts.len() >= self.limit.max_subjects && self.swept < now.unix {
-            self.sweep(now);
-        }
-        let full = self.accounts.len() >= self.limit.max_subjects;
-        let (key, name) = if full { (Subject::OTHER, "other") } else { (subject.key, &*subject.name) };
-        let gauges = self.gauges.len();
-        self.accounts.entry(key).or_insert_with(|| Account {
-            name: name.into(),
-            meters: vec![Meter::default(); gauges].into_boxed_slice(),
-        });
-        key
-    }
-
-    /// Drops counts that say no more than new ones would.
-    fn sweep(&mut self, now: Now) {
-        self.swept = now.unix;
-        let gauges = &mut self.gauges;
-        self.accounts.retain(|_, account| {
-            !gauges.iter_mut().zip(&mut account.meters).all(|(gauge, meter)| gauge.is_idle(meter, now))
-        });
-    }
-
-    /// What keeps `amounts` from being reserved, if anything does: of several the longest.
-    fn short(&mut self, key: u128, amounts: &Amounts, now: Now) -> Option<Short> {
-        let account = self.accounts.get_mut(&key)?;
-        let mut worst: Option<Short> = None;
-        for (gauge, meter) in self.gauges.iter_mut().zip(&mut account.meters) {
-            let asked = amounts[gauge.measure];
-            let Err(no_room) = gauge.fits(meter, asked, now) else { continue };
-            let short = Short {
-                name: self.name.clone(),
-                claim: 0,
-                subject: key,
-                measure: gauge.measure,
-                budget: gauge.is_budget(),
-                quota: gauge.most(),
-                asked,
-                soonest: no_room.soonest,
-                likely: no_room.likely,
-            };
-            worst = Some(longer(worst, short));
-        }
-        worst
-    }
-
-    fn reserve(&mut self, key: u128, amounts: &Amounts) {
-        let Some(account) = self.accounts.get_mut(&key) else { return };
-        for (gauge, meter) in self.gauges.iter().zip(&mut account.meters) {
-            meter.reserve(amounts[gauge.measure]);
-        }
-    }
-
-    fn release(&mut self, held: &Held, part: Part) {
-        let Some(account) = self.accounts.get_mut(&held.subject) else { return };
-        for (gauge, meter) in self.gauges.iter().zip(&mut account.meters) {
-            if part.has(gauge.measure) {
-                meter.release(held.amounts[gauge.measure]);
-            }
-        }
-    }
-
-    /// Counts what was used of one part, and notes what there is to tell of it.
-    fn spend(&mut self, subject: u128, part: Part, used: &Amounts, now: Now, alarms: &mut Vec<Alarm>) {
-        let Some(account) = self.accounts.get_mut(&subject) else { return };
-        for (gauge, meter) in self.gauges.iter_mut().zip(&mut account.meters) {
-            if part.has(gauge.measure) && used[gauge.measure] > 0 {
-                gauge.spend(meter, used[gauge.measure], now);
-                if let Some(alert) = self.limit.alert.as_ref().filter(|_| gauge.is_budget()) {
-                    let spent = gauge.used(meter, now);
-                    for cause in Cause::due(&alert.at, alert.forecast, gauge, meter, now) {
-                        alarms.push(Alarm::new(&self.name, &account.name, gauge, cause, spent));
-                    }
-                }
-            }
-        }
-    }
-
-    /// A budget had no room for a request: its last share counts as reached, whatever is still reserved.
-    fn exhausted(&mut self, short: &Short, now: Now, alarms: &mut Vec<Alarm>) {
-        let Some(alert) = self.limit.alert.as_ref() else { return };
-        let Some(account) = self.accounts.get_mut(&short.subject) else { return };
-        for (gauge, meter) in self.gauges.iter_mut().zip(&mut account.meters) {
-            let told = usize::from(meter.told);
-            if gauge.measure == short.measure && gauge.is_budget() && told < alert.at.len() {
-                meter.told = u8::try_from(alert.at.len()).unwrap_or(u8::MAX);
-                let used = gauge.used(meter, now);
-                alarms.extend(
-                    alert.at.last().map(|share| {
-                        Alarm::new(&self.name, &account.name, gauge, Cause::Share(*share), used)
-                    }),
-                );
-            }
-        }
-    }
-
-    fn standings(&mut self, subject: u128, now: Now) -> Vec<Standing> {
-        let Some(account) = self.accounts.get_mut(&subject) else { return Vec::new() };
-        let standing = |(gauge, meter): (&mut Gauge, &mut Meter)| {
-            let used = gauge.used(meter, now);
-            Standing {
-                limit: self.name.clone(),
-                subject: account.name.to_string(),
-                measure: gauge.measure,
-                quota: gauge.quota,
-                most: gauge.most(),
-                window: gauge.window(),
-                used,
-                reserved: meter.reserved(),
-                reset: gauge.reset(meter, now),
-                calendar: gauge.calendar(),
-                exhausted: gauge.exhausted(meter, now),
-            }
-        };
-        self.gauges.iter_mut().zip(&mut account.meters).map(standing).collect()
-    }
-
-    /// The share of 1 that is used of the budget that is used most; `None` without budgets.
-    fn most_used(&mut self, now: Now) -> Option<f64> {
-        let mut most = None;
-        for (at, gauge) in self.gauges.iter_mut().enumerate().filter(|(_, gauge)| gauge.is_budget()) {
-            let used = self.accounts.values_mut().map(|account| gauge.used(&mut account.meters[at], now));
-            let share = used.max().unwrap_or(0) as f64 / gauge.most().max(1) as f64;
-            most = Some(most.map_or(share, |most: f64| most.max(share)));
-        }
-        most
-    }
-
-    /// Whether a subject's tenant is `tenant`.
-    fn is_of(&self, account: &Account, tenant: &str) -> bool {
-        let at = self.limit.per.iter().position(|dimension| *dimension == Dimension::Tenant);
-        at.is_some_and(|at| account.name.split(Subject::BETWEEN).nth(at) == Some(tenant))
-    }
-}
-
-/// The one that takes longer to pass; never is longest.
-fn longer(one: Option<Short>, other: Short) -> Short {
-    match one {
-        Some(one) if one.soonest.is_none() || (other.soonest.is_some() && one.likely >= other.likely) => one,
-        _ => other,
-    }
-}
-
-#[async_trait]
-impl Ledger for Book {
-    fn adopt(&self, limits: &[Limit]) -> Vec<LimitId> {
-        let now = self.now();
-        let mut pages = self.pages.lock();
-        let mut before = std::mem::take(&mut pages.by_id);
-        let mut ids = Vec::with_capacity(limits.len());
-        for limit in limits {
-            let same = |page: &Page| *page.name == *limit.name && page.limit.per == limit.per;
-            let id = before.iter().find(|(_, page)| same(page)).map(|(id, _)| *id);
-            let (id, page) = match id.and_then(|id| Some((id, before.remove(&id)?))) {
-                Some((id, page)) => (id, page.turn_over(limit, now)),
-                None => {
-                    pages.last += 1;
-                    (LimitId(pages.last), Page::new(limit))
-                }
-            };
-            pages.by_id.insert(id, page);
-            ids.push(id);
-        }
-        ids
-    }
-
-    async fn reserve(&self, claims: &[Claim<'_>], instead: &[Held]) -> Result<Vec<Held>, Short> {
+    /// Reserves all claims or none, and says what has to be written before that holds.
+    fn reserve_all(&self, claims: &[Claim], instead: &[Held]) -> Result<(Vec<Held>, Vec<Line>), Short> {
         let now = self.now();
         let mut pages = self.pages.lock();
         let mut held = Vec::with_capacity(claims.len());
@@ -302,7 +148,8 @@ impl Ledger for Book {
         }
         let Some(short) = worst else {
             pages.reserve(&held);
-            return Ok(held);
+            let leases = self.leases(&mut pages, &held, now);
+            return Ok((held, leases));
         };
         let back: Vec<Held> = instead
             .iter()
@@ -318,6 +165,69 @@ impl Ledger for Book {
         Err(short)
     }
 
+    /// Leases for counts that have outgrown theirs; the others are noted as changed.
+    fn leases(&self, pages: &mut Pages, held: &[Held], now: Now) -> Vec<Line> {
+        if self.journal.get().is_none() {
+            return Vec::new();
+        }
+        let at = self.milliseconds();
+        let mut leases = Vec::new();
+        for held in held {
+            let Some(page) = pages.by_id.get_mut(&held.limit) else { continue };
+            leases.extend(page.lease(held.subject, at, now));
+            if let Some(account) = page.accounts.get_mut(&held.subject)
+                && !std::mem::replace(&mut account.changed, true)
+            {
+                pages.changed.push((held.limit, held.subject));
+            }
+        }
+        leases
+    }
+
+    /// Says what there is to say of a budget. One that does not keep up with its alarms loses them.
+    fn tell(&self, alarms: Vec<Alarm>) {
+        for alarm in alarms {
+            let _ = self.alarms.try_send(alarm);
+        }
+    }
+}
+
+#[async_trait]
+impl Ledger for Book {
+    fn adopt(&self, limits: &[Limit]) -> Vec<LimitId> {
+        if !limits.is_empty() {
+            self.open_journal();
+        }
+        let now = self.now();
+        let mut pages = self.pages.lock();
+        let mut before = std::mem::take(&mut pages.by_id);
+        let mut ids = Vec::with_capacity(limits.len());
+        for limit in limits {
+            let same = |page: &Page| *page.name == *limit.name && page.limit.per == limit.per;
+            let id = before.iter().find(|(_, page)| same(page)).map(|(id, _)| *id);
+            let (id, page) = match id.and_then(|id| Some((id, before.remove(&id)?))) {
+                Some((id, page)) => (id, page.turn_over(limit, now)),
+                None => {
+                    pages.last += 1;
+                    let mut page = Page::new(limit);
+                    self.recall(&mut page, now);
+                    (LimitId(pages.last), page)
+                }
+            };
+            pages.by_id.insert(id, page);
+            ids.push(id);
+        }
+        ids
+    }
+
+    async fn reserve(&self, claims: &[Claim<'_>], instead: &[Held]) -> Result<Vec<Held>, Short> {
+        let (held, leases) = self.reserve_all(claims, instead)?;
+        if let (Some(journal), false) = (self.journal.get(), leases.is_empty()) {
+            journal.lease(leases).await;
+        }
+        Ok(held)
+    }
+
     fn settle(&self, held: &[Held], part: Part, used: &Amounts) {
         let now = self.now();
         let mut alarms = Vec::new();
@@ -328,7 +238,11 @@ impl Ledger for Book {
                 page.spend(held.subject, part, used, now, &mut alarms);
             }
         }
+        let leases = self.leases(&mut pages, held, now);
         drop(pages);
+        if let Some(journal) = self.journal.get() {
+            journal.note(leases);
+        }
         self.tell(alarms);
     }
 
@@ -367,15 +281,25 @@ impl Ledger for Book {
         let mut pages = self.pages.lock();
         let page = pages.by_id.values_mut().find(|page| &*page.name == name)?;
         let mut accounts = std::mem::take(&mut page.accounts);
-        let mut count = 0;
+        let (mut count, mut forgotten) = (0, Vec::new());
         for account in accounts.values_mut() {
             if tenant.is_none_or(|tenant| page.is_of(account, tenant)) {
                 account.meters.iter_mut().for_each(Meter::forget);
+                forgotten.push((page.shelf() + &account.name, None));
                 count += 1;
             }
         }
         page.accounts = accounts;
+        if let Some(journal) = self.journal.get() {
+            journal.note(forgotten);
+        }
         Some(count)
+    }
+
+    fn close(&self) {
+        if let Some(journal) = self.journal.get() {
+            journal.close(self.changed());
+        }
     }
 }
 

@@ -224,4 +224,7 @@ pub trait Ledger: Send + Sync {
     /// Forgets what was used of a limit, by all subjects or those with `tenant` as their tenant; what
     /// is reserved stays. How many counts that were.
     fn reset(&self, name: &str, tenant: Option<&str>) -> Option<usize>;
+
+    /// The process ends in order: what is counted is written down.
+    fn close(&self);
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::budget::Window;
+use super::journal::Count;
 use super::rate::Rate;
 use crate::config::limit::{Measure, Quota, Window as Written};
 use crate::config::quota::Unit;
@@ -48,6 +49,8 @@ pub struct Meter {
     pub told: u8,
     /// Whether it has been told in this window that it will not last.
     pub forecast_told: bool,
+    /// How far it may grow before that has to be written down: as [`Gauge::extent`].
+    leased: u128,
 }
 
 /// Why an amount does not fit.
@@ -234,23 +237,70 @@ impl Gauge {
         (at < window.end).then_some(at)
     }
 
-    /// The count as it is written down: used, and the window it is in.
-    pub fn written(&mut self, meter: &mut Meter, now: Now) -> (u64, i64) {
-        (self.used(meter, now), meter.start)
+    /// How far a count has grown with all that is reserved of it; `None` for what no restart keeps.
+    fn extent(&mut self, meter: &mut Meter, now: Now) -> Option<u128> {
+        self.turn(meter, now.unix);
+        match &self.kind {
+            Kind::Rate(rate, _) => Some(rate.take(meter.spent, now.steady, meter.reserved)),
+            Kind::Budget { .. } => Some(meter.spent.saturating_add(u128::from(meter.reserved))),
+            Kind::Now => None,
+        }
     }
 
-    /// A count as it was written down `ago` before now.
-    pub fn restored(&self, used: u64, start: i64, ago: Duration, now: Now) -> Meter {
+    /// Extends the lease of a count that has outgrown it, by a hundredth of the quota more than it
+    /// needs, so that most requests need none. Whether it did, and the lease has to be written.
+    pub fn lease(&mut self, meter: &mut Meter, now: Now) -> bool {
+        /// Leases for one quota.
+        const PARTS: u64 = 100;
+        if self.extent(meter, now).is_none_or(|extent| extent <= meter.leased) {
+            return false;
+        }
+        let more = (self.most() / PARTS).max(1);
+        let mut grown = *meter;
+        grown.reserve(more);
+        meter.leased = self.extent(&mut grown, now).unwrap_or_default();
+        true
+    }
+
+    /// The count as it is written down. Unless it `grows`, its lease ends with what is reserved.
+    pub fn written(&mut self, meter: &mut Meter, grows: bool, now: Now) -> Option<Count> {
+        let extent = self.extent(meter, now)?;
+        if !grows {
+            meter.leased = extent;
+        }
+        let leased = match &self.kind {
+            Kind::Rate(rate, _) => rate.level(meter.leased, now.steady),
+            _ => u64::try_from(meter.leased).unwrap_or(u64::MAX),
+        };
+        let used = self.used(meter, now);
+        let (start, told, forecast_told) = (meter.start, meter.told, meter.forecast_told);
+        Some(Count { gauge: self.signature(), used, leased: leased.max(used), start, told, forecast_told })
+    }
+
+    /// A count as it was written down `ago` before now, its lease counted as used.
+    pub fn restored(&self, count: &Count, ago: Duration, now: Now) -> Meter {
+        let told = Meter { told: count.told, forecast_told: count.forecast_told, ..Meter::default() };
         match &self.kind {
             Kind::Rate(rate, _) => {
-                let drained = u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX);
-                // Drains from when it was written, which may be before this process began.
-                let arrival = rate.with_level(used, now.steady);
-                let past = u128::from(drained).saturating_mul(u128::from(self.quota));
-                Meter { spent: arrival.saturating_sub(past), ..Meter::default() }
+                // It has drained since it was written, which may be before this process began.
+                let drained = ago.as_nanos().saturating_mul(u128::from(self.quota));
+                let arrival = rate.with_level(count.leased, now.steady);
+                Meter { spent: arrival.saturating_sub(drained), ..told }
             }
-            Kind::Budget { .. } => Meter { spent: u128::from(used), start, ..Meter::default() },
-            Kind::Now => Meter::default(),
+            Kind::Budget { .. } => Meter { spent: u128::from(count.leased), start: count.start, ..told },
+            Kind::Now => told,
+        }
+    }
+
+    /// What a count is of, so that the next process goes on with the same: `tokens day UTC`.
+    pub fn signature(&self) -> String {
+        let measure = self.measure.name();
+        match &self.kind {
+            Kind::Rate(..) => format!("{measure} rate"),
+            Kind::Budget { unit, zone, .. } => {
+                format!("{measure} {} {}", unit.name(), zone.iana_name().unwrap_or_default())
+            }
+            Kind::Now => measure.to_owned(),
         }
     }
 }

@@ -9,8 +9,10 @@ pub mod budget;
 pub mod estimate;
 pub mod fair;
 pub mod images;
+pub mod journal;
 pub mod ledger;
 pub mod meter;
+mod page;
 mod permit;
 pub mod rate;
 pub mod tokens;
@@ -132,6 +134,11 @@ impl Limits {
         let count = self.ledger.reset(name, tenant);
         self.look_again();
         count
+    }
+
+    /// The process ends in order: what is counted is written down, where it is kept. Blocks until then.
+    pub fn close(&self) {
+        self.ledger.close();
     }
 
     /// Requests that wait to be let through.

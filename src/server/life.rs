@@ -42,6 +42,9 @@ pub async fn run_until_stopped(running: Running, reloader: Arc<Reloader>) -> io:
         _ = terminate.recv() => tracing::warn!(active = shared.active(), "a second signal; cutting what is left"),
         _ = interrupt.recv() => tracing::warn!(active = shared.active(), "a second signal; cutting what is left"),
     }
+    let kept = shared.gateway.load().kept().clone();
+    // It waits for a disk.
+    let _ = tokio::task::spawn_blocking(move || kept.limits.close()).await;
     Ok(())
 }
 

@@ -15,6 +15,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_pareto");
 pub struct Binary {
     pub address: SocketAddr,
     pub admin: SocketAddr,
+    /// What it logged before it was ready.
+    pub opening: Vec<String>,
     child: Child,
     log: UnboundedReceiver<String>,
     directory: TempDir,
@@ -36,14 +38,24 @@ impl Binary {
         command.envs(variables.iter().copied());
         let mut child = command.spawn().unwrap();
         let mut log = follow(&mut child);
-        let ready = within("ready", said(&mut log, "ready")).await;
+        let mut opening = Vec::new();
+        let ready = within("ready", async {
+            loop {
+                match log.recv().await {
+                    Some(line) if line.contains("ready") => return line,
+                    Some(line) => opening.push(line),
+                    None => panic!("it ended instead of becoming ready:\n{}", opening.join("\n")),
+                }
+            }
+        });
+        let ready = ready.await;
         // `listen=1.2.3.4:5` in a log of text, `"listen":"1.2.3.4:5"` in one of JSON.
         let address = |name: &str| {
             let (_, rest) = ready.split_once(name).unwrap();
             rest.trim_start_matches(['"', ':', '=']).split(['"', ' ']).next().unwrap().parse().unwrap()
         };
         let (address, admin) = (address("listen"), address("admin"));
-        Self { address, admin, child, log, directory }
+        Self { address, admin, opening, child, log, directory }
     }
 
     /// Runs it to its end with these arguments.

@@ -1,10 +1,12 @@
 //! Limits against a simple model, and those that wait on a paused clock.
 
+mod journal;
 mod keeping;
 mod model;
 mod waiting;
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -39,9 +41,18 @@ struct Force {
 
 impl Force {
     fn of(text: &str) -> Self {
-        let clock = Clock::anchored(SystemTime::UNIX_EPOCH + Duration::from_secs(NOON));
+        Self::kept(text, None, Duration::ZERO)
+    }
+
+    /// With counts that are kept at `path`, `later` than noon.
+    fn kept(text: &str, path: Option<&Path>, later: Duration) -> Self {
+        let clock = Clock::anchored(SystemTime::UNIX_EPOCH + Duration::from_secs(NOON) + later);
         let (sender, alarms) = channel(1000);
-        let limits = Limits::new(Arc::new(Book::new(clock, sender)));
+        let book = match path {
+            Some(path) => Book::kept(clock, sender, 0, path.to_owned()),
+            None => Arc::new(Book::new(clock, sender, 0)),
+        };
+        let limits = Limits::new(book);
         let rules = limits.adopt(&written(text));
         Self { limits, rules, alarms }
     }
@@ -54,8 +65,8 @@ impl Force {
     fn ask<'a>(&self, tenant: &'a str, amounts: Amounts) -> Ask<'a> {
         let claims = self.rules.iter().map(|(limit, rule)| {
             let name = if rule.per.is_empty() { "" } else { tenant };
-            let key = xxhash_rust::xxh3::xxh3_128(name.as_bytes());
-            Claim { limit: *limit, subject: Subject { key, name: Cow::Borrowed(name) }, amounts }
+            let subject = Subject::of(Cow::Borrowed(name), 0);
+            Claim { limit: *limit, subject, amounts }
         });
         Ask { claims: claims.collect(), tenant, urgency: Urgency::default() }
     }

@@ -3,6 +3,7 @@
 mod alerts;
 mod budgets;
 mod refusals;
+mod restarts;
 mod settling;
 mod waiting;
 

@@ -1,0 +1,61 @@
+//! Counts outlive the process: one that ends in order, and one that is killed.
+
+use tempfile::TempDir;
+
+use crate::harness::{Ask, Binary, Hold, Provider, chat, provider, within};
+
+fn file(provider: &Provider, directory: &TempDir) -> String {
+    format!(
+        "providers: {{sim: {{url: \"{}\"}}}}\nstorage: {{disk: {{path: \"{}\", size: 256MiB}}}}\nlimits: [{{name: kept, per: tenant, requests: 200/day}}]",
+        provider.url(),
+        directory.path().display()
+    )
+}
+
+fn ask(binary: &Binary, text: &str) -> Ask {
+    let url = format!("http://{}/v1/chat/completions", binary.address);
+    let ask = Ask::new(reqwest::Client::new().post(url), chat(text));
+    ask.with("x-tenant-id", "acme").cache_control("no-store")
+}
+
+async fn used(binary: &Binary) -> u64 {
+    let shown = reqwest::get(format!("http://{}/limits", binary.admin)).await.unwrap();
+    let shown: serde_json::Value = shown.json().await.unwrap();
+    shown["counts"][0]["used"].as_u64().unwrap_or(0)
+}
+
+#[tokio::test]
+async fn counts_go_on_after_an_end_in_order() {
+    let (provider, directory) = (provider().await, TempDir::new().unwrap());
+    let first = Binary::start(&file(&provider, &directory)).await;
+    for number in 0..7 {
+        assert_eq!(ask(&first, &format!("{number}")).await.status, 200);
+    }
+    first.signal("TERM");
+    assert!(first.exit().await.success());
+    let second = Binary::start(&file(&provider, &directory)).await;
+    assert_eq!(used(&second).await, 7);
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_the_next_process_is_off_by_leases_at_most_and_says_so() {
+    let (provider, directory) = (provider().await, TempDir::new().unwrap());
+    let first = Binary::start(&file(&provider, &directory)).await;
+    for number in 0..20 {
+        assert_eq!(ask(&first, &format!("{number}")).await.status, 200);
+    }
+    provider.hold(Hold::BeforeHead);
+    let under_way: Vec<_> = (0..5).map(|n| ask(&first, &format!("under way {n}")).spawn()).collect();
+    within("five more calls", provider.received(25)).await;
+    first.signal("KILL");
+    assert!(!first.exit().await.success());
+    under_way.iter().for_each(tokio::task::JoinHandle::abort);
+    provider.release();
+    let second = Binary::start(&file(&provider, &directory)).await;
+    let found = used(&second).await;
+    // All 25 were sent; a lease is a hundredth of the quota more.
+    assert!((25..=27).contains(&found), "{found} after 25 calls");
+    let told = second.opening.iter().any(|line| line.contains("leases outstanding") && line.contains("kept"));
+    assert_eq!(told, found > 25, "{:?}", second.opening);
+    assert_eq!(ask(&second, "goes on").await.status, 200);
+}
