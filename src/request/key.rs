@@ -27,38 +27,24 @@ impl CacheKey {
     /// The key of `request` when asked of `account` (the provider's name and URL) and shared as
     /// `share` says, the text of the user's last message told by its folded form.
     pub fn of(request: &ApiRequest, account: &str, share: Share, folding: Folding, secret: &Secret) -> Self {
-        let mut parts = Vec::with_capacity(512);
-        let mut part = |bytes: &[u8]| {
-            parts.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-            parts.extend_from_slice(bytes);
-        };
-        part(b"pareto key 1");
-        part(request.endpoint.name().as_bytes());
-        part(account.as_bytes());
-        match share {
-            Share::Credential => part(&request.identity.credential.0),
-            Share::Tenant => part(request.identity.tenant.as_bytes()),
-            Share::Everyone => part(b""),
-        }
-        // A tenant may be named like another's credential digest: the kind of scope is a part too.
-        part(&[share as u8]);
-        for name in &SELECTING {
-            for value in request.head.headers.get_all(name) {
-                part(name.as_str().as_bytes());
-                part(value.as_bytes());
-            }
-        }
-        part(asked_path(request));
-        part(query_asked(request.head.uri.query().unwrap_or_default()).as_bytes());
+        let mut parts = Parts::new(b"pareto key 1");
+        parts.part(request.endpoint.name().as_bytes());
+        parts.whose(request, account, share);
+        parts.part(asked_path(request));
         match request.folded_digest(folding) {
             // Who asks for the exact text does not meet an answer to another spelling of it.
             Some(digest) => {
-                part(&[folding.bits()]);
-                part(&digest);
+                parts.part(&[folding.bits()]);
+                parts.part(&digest);
             }
-            None => part(&request.facts.digest),
+            None => parts.part(&request.facts.digest),
         }
-        Self(*blake3::keyed_hash(&secret.0, &parts).as_bytes())
+        Self(parts.digest(secret))
+    }
+
+    /// The key of `message` among all that are keyed with `key`.
+    pub fn keyed(key: &[u8; 32], message: &[u8]) -> Self {
+        Self(*blake3::keyed_hash(key, message).as_bytes())
     }
 
     /// A key as it was written down.
@@ -88,6 +74,48 @@ impl CacheKey {
     /// The key as text, for `pareto explain` and `DELETE /cache?key=`.
     pub fn hex(self) -> String {
         blake3::Hash::from_bytes(self.0).to_hex().to_string()
+    }
+}
+
+/// The parts of a key, each with its length: text glued together could be cut in two ways.
+pub struct Parts(Vec<u8>);
+
+impl Parts {
+    /// Parts of a key of this `kind`, which no other kind's key is equal to.
+    pub fn new(kind: &[u8]) -> Self {
+        let mut parts = Self(Vec::with_capacity(512));
+        parts.part(kind);
+        parts
+    }
+
+    /// Adds a part.
+    pub fn part(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Adds who is asked, who may share the answer, and what selects its schema.
+    pub fn whose(&mut self, request: &ApiRequest, account: &str, share: Share) {
+        self.part(account.as_bytes());
+        match share {
+            Share::Credential => self.part(&request.identity.credential.0),
+            Share::Tenant => self.part(request.identity.tenant.as_bytes()),
+            Share::Everyone => self.part(b""),
+        }
+        // A tenant may be named like another's credential digest: the kind of scope is a part too.
+        self.part(&[share as u8]);
+        for name in &SELECTING {
+            for value in request.head.headers.get_all(name) {
+                self.part(name.as_str().as_bytes());
+                self.part(value.as_bytes());
+            }
+        }
+        self.part(query_asked(request.head.uri.query().unwrap_or_default()).as_bytes());
+    }
+
+    /// The keyed digest of all parts.
+    pub fn digest(&self, secret: &Secret) -> [u8; 32] {
+        *blake3::keyed_hash(&secret.0, &self.0).as_bytes()
     }
 }
 
