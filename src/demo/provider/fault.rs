@@ -78,10 +78,18 @@ pub enum Fault {
     TooLarge,
     /// What is written is no HTTP.
     NotHttp,
+    /// The vectors of an embeddings answer stand in another order than asked, each with its own index.
+    VectorsSwapped,
+    /// The last vector of an embeddings answer is missing.
+    VectorsMissing,
+    /// Two vectors of an embeddings answer have the same index.
+    VectorsTwice,
+    /// An embeddings answer writes numbers where base64 was asked for, as some servers do.
+    VectorsAsNumbers,
 }
 
 /// The faults that have a fixed name; `Status` is written `status-NNN`.
-const NAMES: [(Fault, &str); 36] = [
+const NAMES: [(Fault, &str); 40] = [
     (Fault::Refuse, "refuse"),
     (Fault::ResetBeforeHead, "reset-before-head"),
     (Fault::ResetAfterHead, "reset-after-head"),
@@ -117,6 +125,10 @@ const NAMES: [(Fault, &str); 36] = [
     (Fault::EarlyHints, "early-hints"),
     (Fault::TooLarge, "too-large"),
     (Fault::NotHttp, "not-http"),
+    (Fault::VectorsSwapped, "vectors-swapped"),
+    (Fault::VectorsMissing, "vectors-missing"),
+    (Fault::VectorsTwice, "vectors-twice"),
+    (Fault::VectorsAsNumbers, "vectors-as-numbers"),
     (Fault::Status(500), "server-error"),
 ];
 

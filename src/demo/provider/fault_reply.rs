@@ -1,5 +1,7 @@
 //! Faults that are words, not wire: error bodies of each dialect and streams that say the wrong thing.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::fault::Fault;
@@ -41,6 +43,10 @@ fn distort(fault: Fault, family: Family, body: Body) -> Body {
             }
             Body::Events(events)
         }
+        (
+            Fault::VectorsSwapped | Fault::VectorsMissing | Fault::VectorsTwice | Fault::VectorsAsNumbers,
+            Body::Whole(kind, body),
+        ) => Body::Whole(kind, misplaced(fault, body)),
         (Fault::ErrorInBody, Body::Whole(kind, _)) => {
             Body::Whole(kind, error_body(family, 500).to_string().into_bytes())
         }
@@ -61,6 +67,29 @@ fn distort(fault: Fault, family: Family, body: Body) -> Body {
         }
         (_, body) => body,
     }
+}
+
+/// An embeddings answer in which it is not clear, or not as usual, which vector is whose.
+fn misplaced(fault: Fault, body: Vec<u8>) -> Vec<u8> {
+    let Ok(mut answer) = serde_json::from_slice::<Value>(&body) else { return body };
+    let name = if answer["embeddings"].is_array() { "embeddings" } else { "data" };
+    let Some(vectors) = answer[name].as_array_mut() else { return body };
+    match fault {
+        Fault::VectorsSwapped => vectors.reverse(),
+        Fault::VectorsMissing => {
+            vectors.pop();
+        }
+        Fault::VectorsTwice => vectors.iter_mut().for_each(|vector| vector["index"] = json!(0)),
+        _ => vectors.iter_mut().for_each(|vector| {
+            let bytes = vector["embedding"].as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+            if let Some(bytes) = bytes {
+                let (numbers, _) = bytes.as_chunks::<4>();
+                vector["embedding"] =
+                    numbers.iter().map(|number| json!(f64::from(f32::from_le_bytes(*number)))).collect();
+            }
+        }),
+    }
+    answer.to_string().into_bytes()
 }
 
 /// An error answer as this dialect words it.
