@@ -1,5 +1,6 @@
 //! The file as written -> the configuration as meant, or everything that is wrong with it.
 
+mod batch;
 mod limits;
 mod routes;
 mod storage;
@@ -61,12 +62,14 @@ fn meant(file: File, report: &mut Report) -> Config {
             abandoned: file.coalesce.abandoned,
             max_waiters: positive(file.coalesce.max_waiters, "coalesce.max_waiters", report),
         },
+        batch: batch::batch(&file.batch.embeddings, report),
         limits: limits::limits(&file.limits, report),
         features: Features {
             cache: file.features.cache,
             coalesce: file.features.coalesce,
             failover: file.features.failover,
             hedge: file.features.hedge,
+            batch: file.features.batch,
             limits: file.features.limits,
         },
         prices: prices(&file, report),
@@ -238,6 +241,7 @@ fn cache(file: &File, report: &mut Report) -> Cache {
         share: file.cache.share,
         exact_ttl: file.cache.exact.ttl.0,
         exact_normalize: normalize.iter().copied().collect(),
+        embeddings_ttl: file.cache.embeddings.ttl.0,
         search_ttl: file.cache.search.ttl.0,
         stale_while_revalidate: file.cache.stale.while_revalidate.0,
         stale_if_error: file.cache.stale.if_error.0,

@@ -3,6 +3,7 @@
 //! The JSON Schema is made from these structures and their comments, and `conf/pareto.yaml` is
 //! tested against them.
 
+pub mod batch;
 pub mod limits;
 pub mod routes;
 pub mod storage;
@@ -84,6 +85,8 @@ pub struct File {
     pub coalesce: Coalesce,
     /// Limits and budgets; all that match a request apply to it.
     pub limits: Vec<limits::Limit>,
+    /// Sending what several requests ask in one call, and what one asks in several.
+    pub batch: batch::Batch,
     /// Switches features on, off, to observation, or on for a share of tenants.
     pub features: Features,
     /// Prices by model, in USD per million tokens; they replace or extend the built-in table.
@@ -114,6 +117,7 @@ impl Default for File {
             cache: Cache::default(),
             coalesce: Coalesce::default(),
             limits: Vec::new(),
+            batch: batch::Batch::default(),
             features: Features::default(),
             prices: Named::default(),
             shutdown: Shutdown::default(),
@@ -244,6 +248,8 @@ pub struct Cache {
     pub share: Share,
     /// Answers to the very same request.
     pub exact: Exact,
+    /// Vectors, stored by the input.
+    pub embeddings: batch::Vectors,
     /// Results of vector-store searches.
     pub search: Search,
     /// Answers that are past their time.
@@ -257,6 +263,7 @@ impl Default for Cache {
         Self {
             share: Share::Credential,
             exact: Exact::default(),
+            embeddings: batch::Vectors::default(),
             search: Search::default(),
             stale: Stale::default(),
             max_entry: mebibytes(8),
@@ -340,6 +347,8 @@ pub struct Features {
     pub failover: Switch,
     /// A second attempt beside a slow one, on routes that have `hedge`.
     pub hedge: Switch,
+    /// Sending the embedding inputs of several requests in one call.
+    pub batch: Switch,
     /// Limits and budgets.
     pub limits: Switch,
 }
@@ -351,6 +360,7 @@ impl Default for Features {
             coalesce: Switch::On,
             failover: Switch::On,
             hedge: Switch::On,
+            batch: Switch::On,
             limits: Switch::On,
         }
     }

@@ -3,6 +3,7 @@
 //! `yaml` reads the text, `file` is its shape as written, `check` turns the one into the other or
 //! names every problem. Nothing outside this room sees a value that was not checked.
 
+pub mod batch;
 mod check;
 mod choice;
 mod environment;
@@ -70,6 +71,8 @@ pub struct Config {
     pub coalesce: Coalesce,
     /// Limits and budgets, in the order written.
     pub limits: Vec<limit::Limit>,
+    /// Sending embedding inputs of several requests in one call.
+    pub batch: batch::Batch,
     /// Which features act.
     pub features: Features,
     /// Prices that replace or extend the built-in table, by model.
@@ -152,6 +155,8 @@ pub struct Cache {
     pub exact_ttl: Duration,
     /// By what the text of the user's last message is folded before it is compared; empty: exactly.
     pub exact_normalize: Folding,
+    /// How long a vector is fresh; zero: not stored.
+    pub embeddings_ttl: Duration,
     /// How long the result of a vector-store search is fresh; zero: not stored.
     pub search_ttl: Duration,
     /// How long a stale answer may be served while a fresh one is fetched (RFC 5861); zero: never.
@@ -182,6 +187,8 @@ pub struct Features {
     pub failover: Switch,
     /// Attempts beside a slow one.
     pub hedge: Switch,
+    /// Gathering embedding inputs into calls.
+    pub batch: Switch,
     /// Limits and budgets.
     pub limits: Switch,
 }

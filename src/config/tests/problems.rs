@@ -84,8 +84,17 @@ fn a_misspelt_name_is_told_the_right_one_and_all_that_are_allowed() {
 }
 
 #[test]
+fn a_batch_keeps_to_what_a_call_may_carry() {
+    let path = "batch.embeddings.max_inputs";
+    let written = |text: &str| format!("batch: {{embeddings: {{{text}}}}}");
+    only_problem(&written("max_inputs: 2049"), path, "more than a call may carry", (1, 34));
+    only_problem(&written("window: 0s"), "batch.embeddings.window", "no time at all", (1, 30));
+    only_problem(&written("parallel: 0"), "batch.embeddings.parallel", "at least 1", (1, 32));
+}
+
+#[test]
 fn features_that_do_not_exist_are_refused() {
-    for feature in ["similar", "batch", "rules", "queue"] {
+    for feature in ["similar", "rules", "queue"] {
         only_problem(
             &format!("features: {{{feature}: on}}"),
             &format!("features.{feature}"),
@@ -93,7 +102,7 @@ fn features_that_do_not_exist_are_refused() {
             (1, 12),
         );
     }
-    for section in ["rules", "queue", "batch"] {
+    for section in ["rules", "queue"] {
         only_problem(&format!("{section}: []"), section, "is no setting", (1, 1));
     }
 }
