@@ -1,6 +1,7 @@
 //! Laws that hold for all input, tried on generated input.
 
 mod dialect;
+mod embedding;
 mod json;
 mod route;
 mod shape;
