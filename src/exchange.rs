@@ -25,6 +25,8 @@ pub enum Outcome {
     Stale,
     /// By a call that another request had under way.
     Collapsed,
+    /// In part from stored or shared vectors, the rest by a call of its own.
+    Partial,
     /// By a call of its own.
     Miss,
     /// By a call of its own, past the cache: the client or the request's nature asked for it.
@@ -37,8 +39,16 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome, in the order of the variants: `ALL[o as usize] == o`.
-    pub const ALL: [Self; 7] =
-        [Self::Hit, Self::Stale, Self::Collapsed, Self::Miss, Self::Bypass, Self::Limited, Self::Error];
+    pub const ALL: [Self; 8] = [
+        Self::Hit,
+        Self::Stale,
+        Self::Collapsed,
+        Self::Partial,
+        Self::Miss,
+        Self::Bypass,
+        Self::Limited,
+        Self::Error,
+    ];
 
     /// The name used in metrics and logs.
     pub const fn name(self) -> &'static str {
@@ -46,6 +56,7 @@ impl Outcome {
             Self::Hit => "hit",
             Self::Stale => "stale",
             Self::Collapsed => "collapsed",
+            Self::Partial => "partial",
             Self::Miss => "miss",
             Self::Bypass => "bypass",
             Self::Limited => "limited",
@@ -61,6 +72,44 @@ pub enum Observed {
     Cache,
     /// A flight was under way.
     Coalesce,
+    /// Its inputs would have gone in another's call.
+    Batch,
+}
+
+/// Where the vectors of an embedding request came from, counted over its inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Embedded {
+    /// From the store.
+    pub stored: Share,
+    /// By calls that other requests had under way.
+    pub shared: Share,
+    /// By calls that carried this request's own inputs.
+    pub sent: Share,
+    /// All of its own inputs went in calls that other requests made.
+    pub merged: bool,
+}
+
+/// Some inputs of an embedding request and what they consumed, once or now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// How many.
+    pub inputs: u64,
+    /// Their tokens, where known.
+    pub tokens: u64,
+    /// Their price, where known.
+    pub cost: Cost,
+}
+
+impl Embedded {
+    /// All inputs.
+    pub fn inputs(&self) -> u64 {
+        self.known() + self.sent.inputs
+    }
+
+    /// The inputs that this request did not send.
+    pub fn known(&self) -> u64 {
+        self.stored.inputs + self.shared.inputs
+    }
 }
 
 /// What a response says of the limits its request fell under.
@@ -109,6 +158,8 @@ pub struct Exchange {
     pub cost: Option<Cost>,
     /// What a feature that only observes would have done.
     pub observed: Option<Observed>,
+    /// Where the vectors came from, for an embedding request answered input by input.
+    pub embedded: Option<Embedded>,
     /// What finds the answer.
     pub key: Option<CacheKey>,
     /// What is said of the limits it fell under.
@@ -135,6 +186,7 @@ impl Exchange {
             usage: None,
             cost: None,
             observed: None,
+            embedded: None,
             key: None,
             limits: None,
             cut: true,

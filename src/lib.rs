@@ -27,6 +27,7 @@
 //! | [`cache`] | stored answers: found, proved, judged fresh or stale, purged |
 //! | [`coalesce`] | flights: one call for all who ask the same at the same time |
 //! | [`limits`] | counts and budgets: who is let through, waits or is refused; reserved before, settled after |
+//! | [`embedding`] | vectors by the input: found, shared while being fetched, gathered into calls |
 //! | [`telemetry`] | the books: metrics and a log line out of each settled exchange |
 //! | [`gateway`] | the pipeline; one generation of the configuration at work |
 //! | [`server`] | Pingora's side: sockets, the phases, the writer, the operators' listener, reload, life and end |
@@ -41,7 +42,7 @@
 //! | 6 | `main`, [`demo`] over [`sidecar`] | wiring; nothing below knows of them |
 //! | 5 | [`server`] | with `io::pingora` the only code that knows Pingora |
 //! | 4 | [`gateway`] | the only one that knows all rooms; carries values between them |
-//! | 3 | [`cache`], [`coalesce`], [`limits`], [`telemetry`] | siblings never meet |
+//! | 3 | [`cache`], [`coalesce`], [`embedding`], [`limits`], [`telemetry`] | siblings never meet |
 //! | 2 | [`route`] over [`dialect`] | `dialect` is pure: no async, no clock, no network |
 //! | 1 | [`exchange`] over [`response`] over [`request`] over [`error`] | values |
 //! | 0 | [`io`] over [`config`] over [`text`]; [`sse`], [`json`] | the ground |
@@ -65,6 +66,7 @@ pub mod coalesce;
 pub mod config;
 pub mod demo;
 pub mod dialect;
+pub mod embedding;
 pub mod error;
 pub mod exchange;
 pub mod gateway;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Entry;
+use crate::request::key::CacheKey;
 
 /// Tags whose purges are remembered; beyond, the older half is forgotten and what has a tag and is
 /// older than that counts as purged.
@@ -120,11 +121,16 @@ impl Purges {
 impl Purge {
     /// Whether it describes `entry`.
     pub fn covers(&self, entry: &Entry) -> bool {
+        self.names(&entry.tenant, entry.model.as_deref(), entry.tag.as_deref(), entry.key)
+    }
+
+    /// Whether it describes what was stored for this tenant, model and tag under this key.
+    pub fn names(&self, tenant: &str, model: Option<&str>, tag: Option<&str>, key: CacheKey) -> bool {
         let is =
             |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
-        is(&self.tenant, Some(&entry.tenant))
-            && is(&self.model, entry.model.as_deref())
-            && is(&self.tag, entry.tag.as_deref())
-            && self.key.as_deref().is_none_or(|digits| entry.key.hex().starts_with(digits))
+        is(&self.tenant, Some(tenant))
+            && is(&self.model, model)
+            && is(&self.tag, tag)
+            && self.key.as_deref().is_none_or(|digits| key.hex().starts_with(digits))
     }
 }

@@ -99,6 +99,11 @@ impl<O: Clone> Pending<O> {
         Seat::Owner(duty, ticket)
     }
 
+    /// Whether somebody fetches the input under `key` and can be joined.
+    pub fn has(&self, key: &CacheKey) -> bool {
+        self.shard(key).lock().get(key).is_some_and(|slot| slot.interest.is_some())
+    }
+
     /// Takes on to fetch the input under `key` and lists it, for features that only observe. True
     /// where somebody else fetches it already: then it is not listed.
     pub fn lead(

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::admission::Admission;
+use super::embed::Groups;
 use super::storage::Storage;
 use super::{Gateway, Kept};
-use crate::cache::Cache;
+use crate::cache::{Cache, Purge};
 use crate::coalesce::Flights;
 use crate::config::{Config, Switch};
+use crate::embedding::store::Vectors;
 use crate::io::Io;
 use crate::limits::Limits;
 use crate::limits::book::Book;
@@ -22,6 +24,8 @@ use crate::telemetry::Telemetry;
 
 /// The share of `storage.memory` that remembers read bodies: 1/16.
 const MEMO_SHARE: u64 = 16;
+/// The share that holds vectors: 1/4.
+const VECTORS_SHARE: u64 = 4;
 
 /// Alerts that wait to be told; more than this at once are lost.
 const MOST_ALARMS: usize = 1024;
@@ -31,6 +35,7 @@ impl Kept {
     pub fn new(config: &Config, telemetry: Arc<Telemetry>, storage: Storage) -> Self {
         let Storage { lower, purges, secret, clock, counts } = storage;
         let memo = config.storage.memory / MEMO_SHARE;
+        let vectors = config.storage.memory / VECTORS_SHARE;
         let mut seed = [0; 8];
         seed.copy_from_slice(&secret.0[..8]);
         let (sender, alarms) = tokio::sync::mpsc::channel(MOST_ALARMS);
@@ -40,7 +45,9 @@ impl Kept {
             None => Arc::new(Book::new(clock, sender, seeded)),
         };
         Self {
-            cache: Cache::new(config.storage.memory - memo, lower, purges, clock),
+            cache: Cache::new(config.storage.memory - memo - vectors, lower, purges, clock),
+            vectors: Vectors::new(vectors),
+            fetching: Arc::default(),
             flights: Arc::new(Flights::default()),
             memo: Memo::new(memo, u64::from_le_bytes(seed)),
             limits: Limits::new(book),
@@ -52,6 +59,22 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// Removes what `purge` describes, answers and vectors, and says how many those were.
+    pub fn purge(&self, purge: Purge) -> usize {
+        let vectors = self.vectors.purge(|vector| {
+            let origin = &vector.origin;
+            purge.names(&origin.tenant, origin.model.as_deref(), None, vector.key)
+        });
+        vectors + self.cache.purge(purge)
+    }
+
+    /// How many requests wait for what another's call brings.
+    pub fn waiters(&self) -> usize {
+        self.flights.waiters() + self.fetching.waiters()
+    }
+}
+
 impl Gateway {
     /// A generation that works by `config`.
     pub fn build(config: Config, io: Io, kept: Arc<Kept>) -> Self {
@@ -60,6 +83,7 @@ impl Gateway {
             admission: Admission::new(limits, &kept.limits, subjects(&kept.secret)),
             router: Router::new(&config, &kept.healths, io.clock.now()),
             prices: PriceTable::new(&config.prices),
+            groups: Groups::default(),
             config,
             io,
             kept,

@@ -14,6 +14,7 @@ use crate::route::Route;
 use crate::text::Folding;
 
 /// What is done with one request, and who is asked.
+#[derive(Clone)]
 pub(super) struct Decision {
     pub(super) plan: Plan,
     /// A spent budget has already sent this request to another model than it asked for.
@@ -45,6 +46,11 @@ impl Gateway {
             cache: self.cache_plan(request, if bypass.is_some() { Mode::Skip } else { cache_mode }),
             // A client that wants a new answer does not want one that was begun before it asked.
             coalesce: if bypass.is_some() || control.no_cache { Mode::Skip } else { coalesce },
+            batch: if request.endpoint.embeds() {
+                self.config.features.batch.mode(tenant)
+            } else {
+                Mode::Skip
+            },
             bypass,
             failover: self.config.features.failover.mode(tenant),
             hedge: self.config.features.hedge.mode(tenant),
@@ -64,6 +70,7 @@ impl Gateway {
         let seconds = |value: Option<u64>| value.map(Duration::from_secs);
         let ttl = match request.endpoint {
             Endpoint::VectorStoreSearch => settings.search_ttl,
+            endpoint if endpoint.embeds() => settings.embeddings_ttl,
             _ => settings.exact_ttl,
         };
         let on = mode != Mode::Skip && !ttl.is_zero();

@@ -27,10 +27,22 @@ pub(super) struct Served {
 
 /// What `Cache-Status` says (RFC 9211).
 pub(super) enum Note {
-    Hit { ttl: i64, detail: &'static str },
-    Miss { stored: bool },
+    Hit {
+        ttl: i64,
+        detail: &'static str,
+    },
+    Miss {
+        stored: bool,
+    },
     Collapsed,
-    NoCache { stored: bool },
+    /// Of so many inputs, so many were stored or shared.
+    Partial {
+        known: u64,
+        of: u64,
+    },
+    NoCache {
+        stored: bool,
+    },
     Bypass(&'static str),
 }
 
@@ -121,6 +133,9 @@ impl Note {
                 return headers::text(
                     ["pareto; hit; ttl=", digits.format(*ttl), "; detail=", detail].concat(),
                 );
+            }
+            Self::Partial { known, of } => {
+                return headers::text(format!("pareto; fwd=partial; detail=\"{known}/{of}\""));
             }
             Self::Bypass(reason) => return headers::text(format!("pareto; fwd=bypass; detail={reason}")),
             Self::Miss { stored: true } => "pareto; fwd=miss; stored",

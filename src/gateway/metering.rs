@@ -71,6 +71,19 @@ impl Fare {
             attempt.settle(&Amounts::consumed(input, output, cost));
         }
     }
+
+    /// Settles what this request's part of one or several calls consumed, and says how that is known.
+    /// `None` where there was no call, or it is settled already.
+    pub(super) fn settle_part(&mut self, used: &Usage, cost: Cost) -> Option<&'static str> {
+        let attempt = self.attempt.take()?;
+        let basis = match used.input {
+            _ if used.estimated => Basis::Estimated,
+            0 => Basis::Unbilled,
+            _ => Basis::Measured,
+        };
+        attempt.settle(&Amounts::consumed(used.input, used.output, cost.pico_usd()));
+        Some(basis.name())
+    }
 }
 
 impl Gateway {

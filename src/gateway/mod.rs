@@ -6,6 +6,7 @@ mod allowance;
 mod attempt;
 pub mod build;
 mod decide;
+mod embed;
 mod events;
 pub mod explain;
 mod fly;
@@ -29,6 +30,7 @@ use tokio::sync::mpsc::Receiver;
 use crate::cache::Cache;
 use crate::coalesce::Flights;
 use crate::config::Config;
+use crate::embedding::store::Vectors;
 use crate::exchange::{ApiResponse, Exchange, Settle, Settling};
 use crate::io::Io;
 use crate::limits::Limits;
@@ -56,8 +58,12 @@ const MULTIPART: &[u8] = b"multipart/";
 pub struct Kept {
     /// The stored answers.
     pub cache: Cache,
+    /// The stored vectors.
+    pub vectors: Vectors,
     /// The calls under way.
     pub flights: Arc<Flights>,
+    /// The inputs being embedded.
+    fetching: embed::Fetching,
     /// The facts of recent bodies.
     pub memo: Memo,
     /// What is counted of limits, and who waits for them.
@@ -81,6 +87,7 @@ pub struct Gateway {
     prices: PriceTable,
     /// `None` where nothing is limited.
     admission: Option<Admission>,
+    groups: embed::Groups,
     kept: Arc<Kept>,
 }
 
@@ -131,7 +138,10 @@ impl Gateway {
         let exchange = Exchange::open(&request, self.io.clock.now());
         let mut settling = Settling::new(exchange, self.books());
         let served = match self.decide(&request) {
-            Ok(decision) => self.respond(&request, &decision, &mut settling.exchange).await,
+            Ok(decision) => match self.embed(&request, &decision, &mut settling.exchange).await {
+                Some(embedded) => embedded,
+                None => self.respond(&request, &decision, &mut settling.exchange).await,
+            },
             Err(error) => Err(error),
         };
         match served {
@@ -155,6 +165,11 @@ impl Gateway {
     /// Where requests go.
     pub fn router(&self) -> &Router {
         &self.router
+    }
+
+    /// How many embedding requests wait for a call to take off.
+    pub fn gathering(&self) -> usize {
+        self.groups.waiting()
     }
 
     /// What outlives this generation.

@@ -331,7 +331,7 @@ impl Gateway {
         Ok(served)
     }
 
-    fn live(&self, plan: &Plan, head: &ResponseHead, followed: bool) -> Served {
+    pub(super) fn live(&self, plan: &Plan, head: &ResponseHead, followed: bool) -> Served {
         let mut headers = if followed { repeatable(&head.headers) } else { head.headers.clone() };
         headers.remove(header::CONTENT_LENGTH);
         let note = match (plan.bypass, followed) {
@@ -400,6 +400,6 @@ fn is_failure(status: StatusCode) -> bool {
 }
 
 /// Statuses about the key or its allowance rather than about the question.
-fn judges_caller(status: StatusCode) -> bool {
+pub(super) fn judges_caller(status: StatusCode) -> bool {
     matches!(status.as_u16(), 401 | 402 | 403 | 429)
 }

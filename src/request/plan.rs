@@ -14,6 +14,8 @@ pub struct Plan {
     pub cache: CachePlan,
     /// Whether this request joins and opens shared flights.
     pub coalesce: Mode,
+    /// Whether inputs of this request and others go in one call, and many of its own in several.
+    pub batch: Mode,
     /// Why this request goes past the cache, where it does: the `detail` of `Cache-Status`.
     pub bypass: Option<&'static str>,
     /// Whether a failed attempt is followed by another.

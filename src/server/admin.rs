@@ -109,15 +109,17 @@ impl Admin {
         let kept = gateway.kept();
         let lower = kept.cache.lower().unwrap_or_default();
         let readings = Readings {
-            cache_entries: kept.cache.entries(),
+            cache_entries: kept.cache.entries() + kept.vectors.entries(),
             cache_bytes: kept.cache.bytes(),
-            cache_evictions: kept.cache.evictions(),
             tiers: lower.tiers,
             refused: lower.refused,
             skipped: lower.skipped,
-            flight_waiters: kept.flights.waiters(),
             limit_waiters: kept.limits.waiting(),
             budgets: kept.limits.budgets(),
+            vector_bytes: kept.vectors.bytes(),
+            cache_evictions: kept.cache.evictions() + kept.vectors.evictions(),
+            batch_waiting: gateway.gathering(),
+            flight_waiters: kept.waiters(),
             connections: self.shared.connections.active_by_provider(),
             connections_opened: self.shared.connections.opened_total(),
             connections_reused: self.shared.connections.reused_total(),
@@ -228,7 +230,7 @@ impl Admin {
             *field = Some(value.into_owned());
         }
         let described = format!("{purge:?}");
-        let removed = self.shared.gateway.load().kept().cache.purge(purge);
+        let removed = self.shared.gateway.load().kept().purge(purge);
         tracing::info!(removed, purge = described, "cache purged");
         Answer::json(StatusCode::OK, &json!({"removed": removed}))
     }

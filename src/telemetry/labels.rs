@@ -45,6 +45,8 @@ pub struct TenantCounters {
     pub cache: Arc<Saved>,
     /// Saved by shared calls.
     pub coalesce: Arc<Saved>,
+    /// Saved by embedding inputs that went in others' calls.
+    pub batch: Arc<Saved>,
 }
 
 /// Savings by one feature for one tenant.
@@ -55,6 +57,8 @@ pub struct Saved {
     pub usd: Counter,
     /// Tokens not consumed.
     pub tokens: IntCounter,
+    /// Embedding inputs not sent.
+    pub inputs: IntCounter,
 }
 
 impl TenantCounters {
@@ -65,9 +69,10 @@ impl TenantCounters {
                 calls: metrics.saved_calls.with_label_values(&[by, label]),
                 usd: metrics.saved_usd.with_label_values(&[by, label]),
                 tokens: metrics.saved_tokens.with_label_values(&[by, label]),
+                inputs: metrics.saved_inputs.with_label_values(&[by, label]),
             })
         };
-        Self { cache: saved("cache"), coalesce: saved("coalesce") }
+        Self { cache: saved("cache"), coalesce: saved("coalesce"), batch: saved("batch") }
     }
 }
 

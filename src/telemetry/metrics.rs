@@ -19,6 +19,8 @@ const OVERHEADS: [f64; 10] = [0.000_02, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.
 
 /// Measured over estimated.
 const RATIOS: [f64; 11] = [0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0];
+/// Inputs of one embedding call, up to what a provider takes.
+const INPUTS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0];
 
 /// The metrics of this process.
 pub struct Metrics {
@@ -44,6 +46,10 @@ pub struct Metrics {
     pub saved_calls: IntCounterVec,
     /// Tokens not consumed.
     pub saved_tokens: IntCounterVec,
+    /// Embedding inputs not sent.
+    pub saved_inputs: IntCounterVec,
+    /// Inputs of each embedding call.
+    pub batch_inputs: Histogram,
     /// Calls that an observing feature would have saved.
     pub observed_calls: IntCounterVec,
     /// Requests that a client's SDK has sent before.
@@ -76,6 +82,7 @@ pub struct Metrics {
     cache_refused: IntCounterVec,
     cache_skipped: IntCounter,
     flight_waiters: IntGauge,
+    batch_waiting: IntGauge,
     connections: IntGaugeVec,
     connections_opened: IntCounter,
     connections_reused: IntCounter,
@@ -84,10 +91,12 @@ pub struct Metrics {
 /// What is read off its owner when metrics are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Readings {
-    /// Answers in memory.
+    /// Answers and vectors in memory.
     pub cache_entries: u64,
     /// Their bytes.
     pub cache_bytes: u64,
+    /// Bytes of the vectors in memory.
+    pub vector_bytes: u64,
     /// Answers dropped for room since the start.
     pub cache_evictions: u64,
     /// Tiers below the memory: name, bytes where it can tell, whether it works, failures.
@@ -102,6 +111,8 @@ pub struct Readings {
     pub limit_waiters: usize,
     /// The most used budget of each limit, as a share of 1.
     pub budgets: Vec<(Arc<str>, f64)>,
+    /// Embedding requests whose inputs gather.
+    pub batch_waiting: usize,
     /// Calls under way by provider.
     pub connections: Vec<(String, i64)>,
     /// Connections made since the start.
@@ -229,6 +240,14 @@ impl Metrics {
                 "Tokens that were not consumed.",
                 &["by", "tenant"],
             )?,
+            saved_inputs: make.counters(
+                "saved_inputs_total",
+                "Embedding inputs that were not sent.",
+                &["by", "tenant"],
+            )?,
+            batch_inputs: make.add(Histogram::with_opts(
+                HistogramOpts::new("batch_inputs", "Inputs in one embedding call.").buckets(INPUTS.to_vec()),
+            ))?,
             observed_calls: make.counters(
                 "observed_calls_total",
                 "Calls that a feature set to observe would have saved.",
@@ -280,7 +299,7 @@ impl Metrics {
                 "config_generation",
                 "The generation of the configuration in force; 1 is the first.",
             )?,
-            cache_entries: make.gauge("cache_entries", "Answers stored.")?,
+            cache_entries: make.gauge("cache_entries", "Answers and vectors stored.")?,
             cache_bytes: make.add(IntGaugeVec::new(Opts::new("cache_bytes", "Bytes stored."), &["tier"]))?,
             cache_evictions: make.counter("cache_evictions_total", "Answers dropped for room.")?,
             tier_up: make.add(IntGaugeVec::new(
@@ -298,6 +317,8 @@ impl Metrics {
                 "Answers not written to a lower tier, which was slower than they came.",
             )?,
             flight_waiters: make.gauge("flight_waiters", "Requests waiting for another's call.")?,
+            batch_waiting: make
+                .gauge("batch_waiting", "Embedding requests that wait for a call to take off.")?,
             connections: make.add(IntGaugeVec::new(
                 Opts::new("upstream_connections", "Connections to providers."),
                 &["provider", "state"],
@@ -333,6 +354,7 @@ impl Metrics {
         let catch_up = |counter: &IntCounter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
         self.cache_entries.set(signed(readings.cache_entries));
         self.cache_bytes.with_label_values(&["memory"]).set(signed(readings.cache_bytes));
+        self.cache_bytes.with_label_values(&["vectors"]).set(signed(readings.vector_bytes));
         catch_up(&self.cache_evictions, readings.cache_evictions);
         for (tier, bytes, up, errors) in &readings.tiers {
             if let Some(bytes) = bytes {
@@ -351,6 +373,7 @@ impl Metrics {
         for (limit, share) in &readings.budgets {
             self.budget_used.with_label_values(&[&**limit]).set(*share);
         }
+        self.batch_waiting.set(signed(readings.batch_waiting as u64));
         for (provider, count) in &readings.connections {
             self.connections.with_label_values(&[provider.as_str(), "active"]).set(*count);
         }

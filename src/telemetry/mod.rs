@@ -12,7 +12,7 @@ use http::HeaderValue;
 use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::exchange::{Exchange, Flown, Observed, Outcome, Settle};
+use crate::exchange::{Embedded, Exchange, Flown, Observed, Outcome, Settle};
 use crate::io::clock::Clock;
 use crate::response::headers;
 use crate::response::price::Cost;
@@ -89,11 +89,36 @@ impl Telemetry {
         }
     }
 
+    /// Counts the inputs of an embedding call that is being sent.
+    pub fn embedded(&self, inputs: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "a call has a few thousand inputs at most")]
+        self.metrics.batch_inputs.observe(inputs as f64);
+    }
+
     fn tenant(&self, name: &str) -> (std::sync::Arc<str>, TenantCounters) {
         self.tenants.get(name, |label| TenantCounters::new(&self.metrics, label))
     }
 
+    /// Counts what an embedding request was spared, input by input.
+    fn count_embedded(&self, embedded: &Embedded, exchange: &Exchange) {
+        let (_, counters) = self.tenant(&exchange.tenant);
+        for (share, saved) in [(&embedded.stored, &counters.cache), (&embedded.shared, &counters.coalesce)] {
+            saved.inputs.inc_by(share.inputs);
+            saved.tokens.inc_by(share.tokens);
+            saved.usd.inc_by(share.cost.as_usd_f64());
+        }
+        match exchange.outcome {
+            Outcome::Hit => counters.cache.calls.inc(),
+            Outcome::Collapsed => counters.coalesce.calls.inc(),
+            _ if embedded.merged => counters.batch.calls.inc(),
+            _ => {}
+        }
+    }
+
     fn count_saved(&self, exchange: &Exchange) {
+        if let Some(embedded) = &exchange.embedded {
+            return self.count_embedded(embedded, exchange);
+        }
         let by_cache = match exchange.outcome {
             Outcome::Hit | Outcome::Stale => true,
             Outcome::Collapsed => false,
@@ -122,6 +147,7 @@ impl Settle for Telemetry {
             let by = match observed {
                 Observed::Cache => "cache",
                 Observed::Coalesce => "coalesce",
+                Observed::Batch => "batch",
             };
             metrics.observed_calls.with_label_values(&[by]).inc();
         }

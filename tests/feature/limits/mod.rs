@@ -2,6 +2,7 @@
 
 mod alerts;
 mod budgets;
+mod embeddings;
 mod refusals;
 mod restarts;
 mod settling;

@@ -1,0 +1,71 @@
+//! An embedding request, input by input: what is stored is found, what is being fetched is shared,
+//! and only the rest is asked of the provider.
+
+mod answer;
+mod call;
+mod gather;
+mod order;
+mod seats;
+mod text;
+mod toll;
+
+use std::sync::Arc;
+
+use super::Gateway;
+use super::decide::Decision;
+use super::head::Served;
+use crate::config::Mode;
+use crate::embedding::input::Asked;
+use crate::embedding::key::Keys;
+use crate::embedding::pending::Pending;
+use crate::embedding::store::Vector;
+use crate::error::ApiError;
+use crate::exchange::Exchange;
+use crate::request::ApiRequest;
+use crate::request::key::CacheKey;
+
+pub use call::Reply;
+pub use gather::Groups;
+
+/// What became of an input.
+#[derive(Clone)]
+pub enum Outcome {
+    /// Its vector came with this reply.
+    Vector(Arc<Vector>, Arc<Reply>),
+    /// The provider said no, or something that holds no vectors: the caller hears it as it is.
+    AsIs(Arc<Reply>),
+    /// The call failed.
+    Failed(ApiError),
+}
+
+/// The inputs being fetched.
+pub type Fetching = Arc<Pending<Outcome>>;
+
+impl Gateway {
+    /// Serves an embedding request input by input. `None` where it is not one, or is of a form that is
+    /// better sent as it is.
+    pub(super) async fn embed(
+        self: &Arc<Self>,
+        request: &ApiRequest<'_>,
+        decision: &Decision,
+        exchange: &mut Exchange,
+    ) -> Option<Result<Served, ApiError>> {
+        let plan = &decision.plan;
+        let acts = [plan.cache.mode, plan.coalesce, plan.batch].iter().any(|mode| *mode != Mode::Skip);
+        if !request.endpoint.embeds() || !acts || plan.bypass.is_some() {
+            return None;
+        }
+        let asked = Asked::read(request.endpoint, &request.body)?;
+        let share = self.config.cache.share;
+        let keys = Keys::new(request, &asked, &decision.route.id, share, &self.kept.secret);
+        let keys: Option<Vec<CacheKey>> = asked.inputs.iter().map(|input| keys.of(input)).collect();
+        let keys = keys?;
+        exchange.provider = Some(decision.route.targets[0].account.name.clone());
+        exchange.key = keys.first().copied();
+        Some(match self.vectors(request, decision, &asked, &keys, Some(exchange)).await {
+            Ok(found) => self.answer(&asked, decision, found, exchange).await,
+            Err(seats::Unembedded::AsIs(reply)) => Ok(self.as_is(decision, &reply, exchange)),
+            Err(seats::Unembedded::Failed(error)) => Err(error),
+        })
+    }
+}

@@ -1,0 +1,61 @@
+//! Limits count the inputs that are sent, each with who sent it.
+
+use serde_json::json;
+
+use super::{count, settled};
+use crate::feature::embeddings::{embed, texts};
+use crate::harness::{Ask, Hold, Pareto, within};
+
+const COUNTED: &str = "limits: [{per: tenant, input_tokens: 1000/day, requests: 100/day}]";
+
+fn by(pareto: &Pareto, tenant: &str, inputs: impl Into<serde_json::Value>) -> Ask {
+    embed(pareto, inputs).with("x-tenant-id", tenant)
+}
+
+#[tokio::test]
+async fn only_what_is_sent_is_counted() {
+    let pareto = Pareto::start(COUNTED).await;
+    // Two tokens each.
+    let all = texts(0..4);
+    by(&pareto, "acme", all[..3].to_vec()).await;
+    assert_eq!(settled(&pareto, "acme", "input_tokens").await["used"], 6);
+    let partial = by(&pareto, "acme", all.clone()).await;
+    assert!(partial.cache().starts_with("fwd=partial") && partial.header("ratelimit").contains("requests"));
+    assert_eq!(settled(&pareto, "acme", "input_tokens").await["used"], 8);
+    by(&pareto, "acme", all).await;
+    assert_eq!(settled(&pareto, "acme", "input_tokens").await["used"], 8);
+    assert_eq!(count(&pareto, "acme", "requests").await["used"], 2);
+}
+
+#[tokio::test]
+async fn each_part_of_a_merged_call_and_all_calls_of_a_large_request_are_counted_once() {
+    let gather = "batch: {embeddings: {parallel: 1, window: 1h, max_inputs: 16}}";
+    let pareto = Pareto::start(&format!("{COUNTED}\n{gather}")).await;
+    pareto.provider.hold(Hold::BeforeHead);
+    let first = by(&pareto, "acme", "the first").spawn();
+    within("the first call", pareto.provider.received(1)).await;
+    let merged: Vec<_> = texts(0..3).into_iter().map(|text| by(&pareto, "acme", text).spawn()).collect();
+    pareto.becomes("batch_waiting", &[], 3.0).await;
+    pareto.provider.release();
+    for answer in merged.into_iter().chain([first]) {
+        assert_eq!(answer.await.unwrap().status, 200);
+    }
+    // "the first" has three.
+    assert_eq!(settled(&pareto, "acme", "input_tokens").await["used"], 3 + 3 * 2);
+    assert_eq!(by(&pareto, "other", texts(0..40)).await.status, 200);
+    assert_eq!(pareto.provider.total(), 2 + 3);
+    assert_eq!(settled(&pareto, "other", "requests").await["used"], 1);
+    // Three of the forty were known by the same credential; each of the others has two.
+    assert_eq!(settled(&pareto, "other", "input_tokens").await["used"], 37 * 2);
+}
+
+#[tokio::test]
+async fn over_a_limit_nothing_is_sent_and_nothing_stays_reserved() {
+    let pareto = Pareto::start("limits: [{per: tenant, requests: 1/day}]").await;
+    by(&pareto, "acme", "a").await;
+    let refused = by(&pareto, "acme", vec![json!("a"), json!("b")]).await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "insufficient_quota"));
+    assert!(by(&pareto, "acme", "a").await.is_hit(), "what is known needs no room");
+    assert_eq!(pareto.provider.total(), 1);
+    assert_eq!(by(&pareto, "other", "b").await.status, 200, "nobody waits for an input that was not sent");
+}
