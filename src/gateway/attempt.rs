@@ -49,6 +49,13 @@ impl Gateway {
 }
 
 impl Attempt<'_> {
+    /// The head of the answer is there: it may say what is left to the key.
+    pub(super) fn learned(&self, headers: &http::HeaderMap) {
+        if let Some(leave) = &self.leave {
+            leave.learned(headers, self.gateway.io.clock.now(), self.gateway.io.clock.wall());
+        }
+    }
+
     /// The target has begun to answer, or its answer is the client's affair.
     pub(super) fn answered(&mut self) {
         if let Some(leave) = &mut self.leave {

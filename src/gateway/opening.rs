@@ -93,6 +93,7 @@ impl Gateway {
             }
         };
         attempt.flown.status = Some(reply.head.status);
+        attempt.learned(&reply.head.headers);
         let success = reply.head.status.is_success();
         let is = |name, wanted: &str| {
             let value = reply.head.headers.get(name).and_then(|value| value.to_str().ok());

@@ -44,6 +44,11 @@ impl Gateway {
         let Departure { mut course, mut leg, asked } = departure;
         let deadline = self.io.clock.now() + course.route().total;
         let mut attempts = 1;
+        // Slower before it is refused: a key without room waits for it as long as a retry would.
+        let pause = leg.asking.pause.min(course.route().retries.max);
+        if !pause.is_zero() {
+            sleep(pause).await;
+        }
         loop {
             let judged = course.route().written || course.goes_on();
             let mut attempt = self.attempt(flight, &mut leg, recorder, cut);

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::allowance::Allowance;
 use super::breaker::{Admission, Breaker, State};
 use super::latency::Latency;
 use super::verdict::{Blame, Verdict};
@@ -40,6 +42,8 @@ struct Condition {
     /// Neither the breaker nor the balance sends anything before this.
     rests_until: Instant,
     reason: &'static str,
+    /// What the provider says is left to this key.
+    allowance: Allowance,
 }
 
 /// Leave to make one call, to be told how it went. Dropped untold, it has said nothing of the target.
@@ -75,7 +79,12 @@ impl Healths {
     /// The target and key of this name.
     pub fn slot(&self, name: &str, now: Instant) -> Arc<Slot> {
         let new = || Slot {
-            condition: Mutex::new(Condition { breaker: Breaker::new(now), rests_until: now, reason: "" }),
+            condition: Mutex::new(Condition {
+                breaker: Breaker::new(now),
+                rests_until: now,
+                reason: "",
+                allowance: Allowance::default(),
+            }),
         };
         self.slots.lock().entry(name.into()).or_insert_with(|| Arc::new(new())).clone()
     }
@@ -127,6 +136,9 @@ impl Slot {
         let condition = self.condition.lock();
         match condition.breaker.would_admit(now) {
             _ if condition.rests_until > now => Err(condition.rests_until),
+            Admission::Open if condition.allowance.exhausted(now).is_some() => {
+                condition.allowance.exhausted(now).map_or(Ok(()), Err)
+            }
             Admission::Refused(until) => Err(until),
             Admission::Open | Admission::Probe => Ok(()),
         }
@@ -135,7 +147,7 @@ impl Slot {
     /// Leave for a call, if it may go now.
     pub fn admit(self: &Arc<Self>, now: Instant) -> Option<Leave> {
         let mut condition = self.condition.lock();
-        if condition.rests_until > now {
+        if condition.rests_until > now || condition.allowance.exhausted(now).is_some() {
             return None;
         }
         let probe = match condition.breaker.admit(now) {
@@ -143,8 +155,20 @@ impl Slot {
             Admission::Probe => true,
             Admission::Open => false,
         };
+        condition.allowance.spend();
         drop(condition);
         Some(Leave { slot: self.clone(), probe, forced: false, told: false })
+    }
+
+    /// The share that is left of what the provider allows this key; 1 where nothing is known.
+    pub fn room(&self, now: Instant) -> f64 {
+        self.condition.lock().allowance.room(now)
+    }
+
+    /// How long the provider will refuse this key, by what it said is left to it.
+    pub fn pause(&self, now: Instant) -> Duration {
+        let until = self.condition.lock().allowance.exhausted(now);
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
     /// Leave for a call that goes whatever is known: there is nobody better. Its success ends the rest;
@@ -166,6 +190,11 @@ impl Slot {
 }
 
 impl Leave {
+    /// The answer's headers say what is left to the key.
+    pub fn learned(&self, headers: &HeaderMap, now: Instant, wall: SystemTime) {
+        self.slot.condition.lock().allowance.learn(headers, now, wall);
+    }
+
     /// The target has answered.
     pub fn succeeded(&mut self, now: Instant) {
         self.told = true;

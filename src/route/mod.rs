@@ -1,6 +1,7 @@
 //! Where a request goes: the route of its model, the targets of the route in the order they are asked,
 //! the path and the headers it is sent with.
 
+pub mod allowance;
 pub mod balance;
 pub mod breaker;
 pub mod capability;

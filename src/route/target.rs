@@ -51,6 +51,8 @@ pub struct Asking {
     pub target: Arc<Target>,
     /// The key's place in the provider's list.
     pub key: usize,
+    /// How long to wait before it is called: until then the provider would refuse the key.
+    pub pause: Duration,
     /// Told how the call went.
     pub leave: Option<Leave>,
 }
@@ -136,24 +138,40 @@ impl Target {
     pub fn ask(self: &Arc<Self>, now: Instant) -> Option<Asking> {
         let first = self.account.turn();
         let Some(watched) = &self.watched else {
-            return Some(Asking { target: self.clone(), key: first, leave: None });
+            return Some(Asking { target: self.clone(), key: first, pause: Duration::ZERO, leave: None });
         };
-        (0..watched.slots.len()).find_map(|step| {
-            let key = (first + step) % watched.slots.len();
+        let admitted = |key: usize| {
             let leave = watched.slots[key].admit(now)?;
-            Some(Asking { target: self.clone(), key, leave: Some(leave) })
-        })
+            Some(Asking { target: self.clone(), key, pause: Duration::ZERO, leave: Some(leave) })
+        };
+        let count = watched.slots.len();
+        if count <= 1 {
+            return admitted(0);
+        }
+        // The key with the most room first; among equals, each in its turn.
+        let mut keys: Vec<(usize, f64)> = (0..count)
+            .map(|step| (first + step) % count)
+            .map(|key| (key, watched.slots[key].room(now)))
+            .collect();
+        keys.sort_by(|(_, one), (_, other)| other.total_cmp(one));
+        keys.into_iter().find_map(|(key, _)| admitted(key))
     }
 
     /// Asks it whatever is known, with the key that is ready soonest.
     pub fn ask_anyway(self: &Arc<Self>, now: Instant) -> Asking {
         let Some(watched) = &self.watched else {
-            return Asking { target: self.clone(), key: self.account.turn(), leave: None };
+            return Asking {
+                target: self.clone(),
+                key: self.account.turn(),
+                pause: Duration::ZERO,
+                leave: None,
+            };
         };
         let ready = |key: &usize| watched.slots[*key].would_admit(now).err();
         let key = (0..watched.slots.len()).min_by_key(ready).unwrap_or(0);
-        let leave = watched.slots.get(key).map(Slot::force);
-        Asking { target: self.clone(), key, leave }
+        let slot = watched.slots.get(key);
+        let pause = slot.map_or(Duration::ZERO, |slot| slot.pause(now));
+        Asking { target: self.clone(), key, pause, leave: slot.map(Slot::force) }
     }
 
     /// What is known of it, where it is watched.
@@ -191,5 +209,50 @@ impl Watched {
             keys.iter().map(|key| healths.slot(&named(key), now)).collect()
         };
         Self { health: healths.target(&name, now), slots }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::*;
+    use crate::config::{Config, Environment};
+
+    fn left(remaining: &'static str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-ratelimit-limit-requests", HeaderValue::from_static("100"));
+        headers.insert("x-ratelimit-remaining-requests", HeaderValue::from_static(remaining));
+        headers.insert("x-ratelimit-reset-requests", HeaderValue::from_static("20s"));
+        headers
+    }
+
+    #[test]
+    fn keys_with_room_go_first_and_those_without_wait_for_it() {
+        let text = "providers: {p: {url: 'https://p.example/v1', keys: [a, b, c]}}";
+        let config = Config::load(text, &Environment::fixed(&[], &[])).unwrap();
+        let now = Instant::now();
+        let account = Arc::new(Account::new(&config.providers[0]));
+        let target = Arc::new(Target::plain(account, &Healths::default(), now));
+        let told = |key: usize, remaining: &'static str| {
+            let mut asking = (0..9).find_map(|_| target.ask(now).filter(|asking| asking.key == key)).unwrap();
+            let leave = asking.leave.as_mut().unwrap();
+            leave.learned(&left(remaining), now, std::time::SystemTime::UNIX_EPOCH);
+            leave.succeeded(now);
+        };
+        told(2, "0");
+        told(1, "10");
+        told(0, "50");
+        for _ in 0..5 {
+            assert_eq!(target.ask(now).unwrap().key, 0, "it has the most room");
+        }
+        told(0, "0");
+        assert_eq!(target.ask(now).unwrap().key, 1);
+        told(1, "0");
+        assert!(target.ask(now).is_none() && target.would_admit(now).is_err());
+        assert_eq!(target.ask_anyway(now).pause, Duration::from_secs(20));
+        let later = now + Duration::from_secs(21);
+        assert!(target.ask(later).is_some());
+        assert_eq!(target.ask_anyway(later).pause, Duration::ZERO);
     }
 }

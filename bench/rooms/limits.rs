@@ -1,0 +1,142 @@
+//! What limits cost: CPU of one admission (reserved, departed, settled), bytes of a tenant, and those
+//! that wait.
+//!
+//! `cargo bench --bench limits`
+
+#![allow(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "it prints a table, and has no input but its own"
+)]
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pareto::config::limit::{Limit, Measure};
+use pareto::config::{Config, Environment};
+use pareto::io::clock::Clock;
+use pareto::limits::book::Book;
+use pareto::limits::fair::Urgency;
+use pareto::limits::ledger::{Amounts, Claim, LimitId, Subject};
+use pareto::limits::{Ask, Limits};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Admissions of one round; of several rounds the cheapest is told.
+const ADMISSIONS: u32 = 20_000;
+const ROUNDS: usize = 15;
+const TENANTS: usize = 100_000;
+const WAITERS: usize = 10_000;
+
+type Rules = Vec<(LimitId, Arc<Limit>)>;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    println!("| | |");
+    println!("|---|---|");
+    runtime.block_on(async {
+        for count in [0, 1, 10, 1000] {
+            let took = admission(count).await;
+            println!("| admission with {count} limits that apply | {:.2} µs |", took.as_secs_f64() * 1e6);
+        }
+        tenants().await;
+        waiters().await;
+    });
+}
+
+fn force(text: &str) -> (Arc<Limits>, Rules) {
+    let (sender, _) = tokio::sync::mpsc::channel(1);
+    let limits = Limits::new(Arc::new(Book::new(Clock::system(), sender, 7)));
+    let config =
+        Config::load(text, &Environment::fixed(&[], &[])).unwrap_or_else(|found| panic!("{found:?}"));
+    let rules = limits.adopt(&config.limits);
+    (limits, rules)
+}
+
+/// So many limits of requests and tokens that all apply, none of them ever reached.
+fn many(count: usize) -> String {
+    let mut text = String::from("limits:\n");
+    for number in 0..count {
+        let _ = writeln!(text, "  - {{name: l{number}, per: tenant, requests: 1G/min, tokens: 1G/day}}");
+    }
+    if count == 0 { String::new() } else { text }
+}
+
+fn ask<'a>(rules: &Rules, tenant: &'a str, amounts: Amounts) -> Ask<'a> {
+    let claims = rules.iter().map(|(limit, _)| Claim {
+        limit: *limit,
+        subject: Subject::of(Cow::Borrowed(tenant), 7),
+        amounts,
+    });
+    Ask { claims: claims.collect(), tenant, urgency: Urgency::default() }
+}
+
+async fn admission(count: usize) -> Duration {
+    let (limits, rules) = force(&many(count));
+    let amounts = Amounts::consumed(100, 100, 0).with(Measure::Requests, 1);
+    let times = if count > 100 { ADMISSIONS / 100 } else { ADMISSIONS };
+    let mut best = Duration::MAX;
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        for _ in 0..times {
+            let Ok(mut permit) = limits.admit(&ask(&rules, "acme", amounts)).await else { panic!("refused") };
+            permit.depart();
+            permit.attempt().settle(&Amounts::consumed(90, 50, 0));
+            black_box(&permit);
+        }
+        best = best.min(began.elapsed() / times);
+    }
+    best
+}
+
+/// Bytes the process holds, as the kernel counts them.
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+async fn tenants() {
+    let (limits, rules) = force("limits: [{per: tenant, requests: 60/min, tokens: 200k/min, usd: 5/day}]");
+    let before = resident();
+    for number in 0..TENANTS {
+        let name = format!("tenant-{number:06}");
+        let amounts = Amounts::consumed(10, 10, 10).with(Measure::Requests, 1);
+        let Ok(mut permit) = limits.admit(&ask(&rules, &name, amounts)).await else { panic!("refused") };
+        permit.depart();
+    }
+    println!(
+        "| bytes for each of {TENANTS} tenants, three counts each | {} |",
+        (resident() - before) / TENANTS
+    );
+}
+
+async fn waiters() {
+    let (limits, rules) = force("limits: [{concurrent: 1, wait: 1h, max_waiting: 20000}]");
+    let amounts = Amounts::NONE.with(Measure::Concurrent, 1);
+    let Ok(first) = limits.admit(&ask(&rules, "first", amounts)).await else { panic!("refused") };
+    let before = resident();
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..WAITERS {
+        let (limits, rules) = (limits.clone(), rules.clone());
+        tasks.spawn(async move {
+            let tenant = format!("tenant-{}", number % 100);
+            limits.admit(&ask(&rules, &tenant, amounts)).await.is_ok()
+        });
+    }
+    while limits.waiting() < WAITERS {
+        tokio::task::yield_now().await;
+    }
+    println!("| bytes for each of {WAITERS} that wait | {} |", (resident() - before) / WAITERS);
+    let began = Instant::now();
+    drop(first);
+    assert!(tasks.join_all().await.into_iter().all(|served| served));
+    println!(
+        "| serving each of them, one after the other | {:.2} µs |",
+        began.elapsed().as_secs_f64() * 1e6 / WAITERS as f64
+    );
+}
