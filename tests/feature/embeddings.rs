@@ -236,7 +236,7 @@ async fn an_input_being_fetched_is_fetched_once() {
 }
 
 #[tokio::test]
-async fn anothers_bad_input_is_not_the_follower_s() {
+async fn anothers_bad_input_is_not_a_followers() {
     let pareto = Pareto::start("").await;
     pareto.provider.hold(Hold::BeforeHead);
     let bad = embed(&pareto, vec![json!("a"), json!("")]).spawn();
