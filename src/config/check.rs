@@ -4,6 +4,7 @@ mod batch;
 mod limits;
 mod routes;
 mod storage;
+mod rules;
 
 use std::time::Duration;
 
@@ -63,6 +64,7 @@ fn meant(file: File, report: &mut Report) -> Config {
             max_waiters: positive(file.coalesce.max_waiters, "coalesce.max_waiters", report),
         },
         batch: batch::batch(&file.batch.embeddings, report),
+        rules: rules::rules(&file.rules, report),
         limits: limits::limits(&file.limits, report),
         features: Features {
             cache: file.features.cache,
@@ -71,6 +73,7 @@ fn meant(file: File, report: &mut Report) -> Config {
             hedge: file.features.hedge,
             batch: file.features.batch,
             limits: file.features.limits,
+            rules: file.features.rules,
         },
         prices: prices(&file, report),
         shutdown: Shutdown { grace: file.shutdown.grace.0 },

@@ -7,6 +7,7 @@ pub mod batch;
 pub mod limits;
 pub mod routes;
 pub mod storage;
+pub mod rules;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -83,6 +84,8 @@ pub struct File {
     pub cache: Cache,
     /// Sharing one upstream call among identical requests that arrive while it is under way.
     pub coalesce: Coalesce,
+    /// What is answered here, refused, changed or cached otherwise; the first rule that matches decides.
+    pub rules: Vec<rules::Rule>,
     /// Limits and budgets; all that match a request apply to it.
     pub limits: Vec<limits::Limit>,
     /// Sending what several requests ask in one call, and what one asks in several.
@@ -116,6 +119,7 @@ impl Default for File {
             tenants: Tenants::default(),
             cache: Cache::default(),
             coalesce: Coalesce::default(),
+            rules: Vec::new(),
             limits: Vec::new(),
             batch: batch::Batch::default(),
             features: Features::default(),
@@ -351,6 +355,8 @@ pub struct Features {
     pub batch: Switch,
     /// Limits and budgets.
     pub limits: Switch,
+    /// Rules.
+    pub rules: Switch,
 }
 
 impl Default for Features {
@@ -362,6 +368,7 @@ impl Default for Features {
             hedge: Switch::On,
             batch: Switch::On,
             limits: Switch::On,
+            rules: Switch::On,
         }
     }
 }

@@ -6,22 +6,28 @@
 pub mod batch;
 mod check;
 mod choice;
+pub mod condition;
 mod environment;
 mod file;
+pub mod glob;
 pub mod limit;
 mod named;
+mod one_or_many;
+pub mod pointer;
 mod problem;
 mod quantity;
 pub mod quota;
 mod redis_url;
 mod report;
 pub mod route;
+pub mod rule;
 mod scalar;
 mod secret;
 pub mod storage;
 mod structure;
 mod switch;
 mod tenant;
+mod text_or;
 mod url;
 mod yaml;
 
@@ -69,6 +75,8 @@ pub struct Config {
     pub cache: Cache,
     /// Sharing one upstream call among identical requests.
     pub coalesce: Coalesce,
+    /// Rules, in the order written.
+    pub rules: Vec<rule::Rule>,
     /// Limits and budgets, in the order written.
     pub limits: Vec<limit::Limit>,
     /// Sending embedding inputs of several requests in one call.
@@ -191,6 +199,8 @@ pub struct Features {
     pub batch: Switch,
     /// Limits and budgets.
     pub limits: Switch,
+    /// Rules.
+    pub rules: Switch,
 }
 
 /// What a model costs, in USD per million tokens.

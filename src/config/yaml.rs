@@ -16,7 +16,7 @@ use super::report::{Mark, Place, Report};
 const DEEPEST: usize = 32;
 
 /// More values than any file needs; aliases of aliases multiply.
-const MOST_VALUES: usize = 100_000;
+const MOST_VALUES: usize = 500_000;
 
 /// A list or mapping that is still being read.
 struct Open {

@@ -20,6 +20,18 @@ pub enum Class {
     Whitespace,
 }
 
+impl Class {
+    /// The name it is written by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Emoji => "emoji",
+            Self::Punctuation => "punctuation",
+            Self::Digits => "digits",
+            Self::Whitespace => "whitespace",
+        }
+    }
+}
+
 /// Whether `text` is made of nothing but characters of `classes`; white space between them does not
 /// count. A text that shows nothing is of [`Class::Whitespace`] alone.
 pub fn consists_of(text: &str, classes: &[Class]) -> bool {

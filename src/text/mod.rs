@@ -46,7 +46,7 @@ pub enum Step {
 impl Step {
     /// Every step, in the order they are taken. What empties a text is not done, so emoji go last:
     /// of "!😀" the emoji is left.
-    const ALL: [Self; 6] =
+    pub const ALL: [Self; 6] =
         [Self::Digits, Self::Arabic, Self::Case, Self::Punctuation, Self::Emoji, Self::Whitespace];
 
     /// The name it is written by.

@@ -94,7 +94,7 @@ fn a_batch_keeps_to_what_a_call_may_carry() {
 
 #[test]
 fn features_that_do_not_exist_are_refused() {
-    for feature in ["similar", "rules", "queue"] {
+    for feature in ["similar", "queue"] {
         only_problem(
             &format!("features: {{{feature}: on}}"),
             &format!("features.{feature}"),
@@ -102,9 +102,7 @@ fn features_that_do_not_exist_are_refused() {
             (1, 12),
         );
     }
-    for section in ["rules", "queue"] {
-        only_problem(&format!("{section}: []"), section, "is no setting", (1, 1));
-    }
+    only_problem("queue: []", "queue", "is no setting", (1, 1));
 }
 
 #[test]
