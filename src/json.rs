@@ -5,4 +5,4 @@ mod canonical;
 mod member;
 
 pub use canonical::{Canonical, Ignore, JsonError, canonical};
-pub use member::{MemberSpan, member_span, removal_span, with_member, without_member};
+pub use member::{MemberSpan, elements, member_span, removal_span, with_member, without_member};

@@ -28,6 +28,7 @@
 //! | [`coalesce`] | flights: one call for all who ask the same at the same time |
 //! | [`limits`] | counts and budgets: who is let through, waits or is refused; reserved before, settled after |
 //! | [`embedding`] | vectors by the input: found, shared while being fetched, gathered into calls |
+//! | [`rules`] | what is answered here, refused, changed or cached otherwise, and why |
 //! | [`telemetry`] | the books: metrics and a log line out of each settled exchange |
 //! | [`gateway`] | the pipeline; one generation of the configuration at work |
 //! | [`server`] | Pingora's side: sockets, the phases, the writer, the operators' listener, reload, life and end |
@@ -42,7 +43,7 @@
 //! | 6 | `main`, [`demo`] over [`sidecar`] | wiring; nothing below knows of them |
 //! | 5 | [`server`] | with `io::pingora` the only code that knows Pingora |
 //! | 4 | [`gateway`] | the only one that knows all rooms; carries values between them |
-//! | 3 | [`cache`], [`coalesce`], [`embedding`], [`limits`], [`telemetry`] | siblings never meet |
+//! | 3 | [`cache`], [`coalesce`], [`embedding`], [`limits`], [`rules`], [`telemetry`] | siblings never meet |
 //! | 2 | [`route`] over [`dialect`] | `dialect` is pure: no async, no clock, no network |
 //! | 1 | [`exchange`] over [`response`] over [`request`] over [`error`] | values |
 //! | 0 | [`io`] over [`config`] over [`text`]; [`sse`], [`json`] | the ground |
@@ -76,6 +77,7 @@ pub mod limits;
 pub mod request;
 pub mod response;
 pub mod route;
+pub mod rules;
 pub mod server;
 pub mod sidecar;
 pub mod sse;

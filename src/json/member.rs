@@ -93,6 +93,28 @@ pub fn with_member(json: &[u8], name: &str, value: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// Where the elements of an array lie; `None` where `json` is no whole array.
+pub fn elements(json: &[u8]) -> Option<Vec<Range<usize>>> {
+    let open = skip_space(json, 0);
+    if json.get(open) != Some(&b'[') {
+        return None;
+    }
+    let mut found = Vec::new();
+    let mut at = skip_space(json, open + 1);
+    let mut close = json.get(at) == Some(&b']');
+    while !close {
+        let end = value_end(json, at)?;
+        found.push(at..end);
+        let after = skip_space(json, end);
+        close = json.get(after) == Some(&b']');
+        if !close && json.get(after) != Some(&b',') {
+            return None;
+        }
+        at = if close { after } else { skip_space(json, after + 1) };
+    }
+    (skip_space(json, at + 1) == json.len()).then_some(found)
+}
+
 /// The members of one object, in order.
 struct Members<'a> {
     json: &'a [u8],
@@ -237,6 +259,19 @@ mod tests {
         assert_eq!(set(" { } ", "b", "{}").unwrap(), " { \"b\":{}} ");
         assert_eq!(set(r#"{"a":1,"b":2,"a":3}"#, "a", "4").unwrap(), r#"{"a":4,"b":2}"#);
         assert_eq!(set("{}", "q\"\n", "1").unwrap(), r#"{"q\"\n":1}"#);
+    }
+
+    #[test]
+    fn the_elements_of_an_array_are_found() {
+        let found = |json: &'static str| {
+            let found = elements(json.as_bytes())?;
+            Some(found.into_iter().map(|at| &json[at]).collect::<Vec<_>>())
+        };
+        assert_eq!(found(" [ ] "), Some(vec![]));
+        assert_eq!(found(r#"[1, {"a":[2,"]"]} ,"x,"]"#), Some(vec!["1", r#"{"a":[2,"]"]}"#, r#""x,""#]));
+        for json in ["", "{}", "[", "[1", "[1,]", "[1 2]", "[]x", "[1,,2]"] {
+            assert_eq!(found(json), None, "{json}");
+        }
     }
 
     #[test]

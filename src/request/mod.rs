@@ -1,6 +1,7 @@
 //! One understood request: what was asked, by whom, and what makes another request the same one.
 
 pub mod cache_control;
+pub mod content;
 pub mod endpoint;
 pub mod explanation;
 pub mod facts;
