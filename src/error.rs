@@ -37,6 +37,8 @@ impl ApiError {
     const RATE_LIMITED: &'static str = "rate_limit_exceeded";
     /// OpenAI's code and type of a spent budget.
     const EXHAUSTED: &'static str = "insufficient_quota";
+    /// The code of [`ApiError::denied`].
+    pub const DENIED: &'static str = "pareto_denied";
 
     /// The provider could not be reached, broke off, or ran out of time. pareto has tried what it
     /// may, so the SDK is told not to multiply the load.
@@ -177,6 +179,19 @@ impl ApiError {
             code: Self::NOT_CACHED,
             message: "No stored answer for this request, and `Cache-Control: only-if-cached` forbids asking the provider.".into(),
             should_retry: Some(false), retry_after: None, attempts: 0,
+        }
+    }
+
+    /// A rule refuses the request.
+    pub fn denied(status: StatusCode, message: Arc<str>) -> Self {
+        Self {
+            status,
+            kind: "invalid_request_error",
+            code: Self::DENIED,
+            message,
+            should_retry: Some(false),
+            retry_after: None,
+            attempts: 0,
         }
     }
 

@@ -33,13 +33,15 @@ pub enum Outcome {
     Bypass,
     /// Not: a limit or a budget had no room.
     Limited,
+    /// By a rule, without the provider.
+    Rule,
     /// Not: pareto or the provider failed.
     Error,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the variants: `ALL[o as usize] == o`.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Hit,
         Self::Stale,
         Self::Collapsed,
@@ -47,6 +49,7 @@ impl Outcome {
         Self::Miss,
         Self::Bypass,
         Self::Limited,
+        Self::Rule,
         Self::Error,
     ];
 
@@ -60,6 +63,7 @@ impl Outcome {
             Self::Miss => "miss",
             Self::Bypass => "bypass",
             Self::Limited => "limited",
+            Self::Rule => "rule",
             Self::Error => "error",
         }
     }
@@ -72,6 +76,8 @@ pub enum Observed {
     Cache,
     /// A flight was under way.
     Coalesce,
+    /// A rule had the answer.
+    Rules,
     /// Its inputs would have gone in another's call.
     Batch,
 }
@@ -164,6 +170,10 @@ pub struct Exchange {
     pub key: Option<CacheKey>,
     /// What is said of the limits it fell under.
     pub limits: Option<Box<LimitFields>>,
+    /// The rule that decided.
+    pub rule: Option<Arc<str>>,
+    /// What it marked this request with.
+    pub tags: Vec<Box<str>>,
     /// The client hung up, or was cut off, before the end.
     pub cut: bool,
 }
@@ -189,6 +199,8 @@ impl Exchange {
             embedded: None,
             key: None,
             limits: None,
+            rule: None,
+            tags: Vec::new(),
             cut: true,
         }
     }

@@ -3,8 +3,8 @@
 mod batch;
 mod limits;
 mod routes;
-mod storage;
 mod rules;
+mod storage;
 
 use std::time::Duration;
 

@@ -6,8 +6,8 @@
 pub mod batch;
 pub mod limits;
 pub mod routes;
-pub mod storage;
 pub mod rules;
+pub mod storage;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 

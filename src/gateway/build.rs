@@ -20,6 +20,7 @@ use crate::request::memo::Memo;
 use crate::response::price::PriceTable;
 use crate::route::Router;
 use crate::route::health::Healths;
+use crate::rules::Rules;
 use crate::telemetry::Telemetry;
 
 /// The share of `storage.memory` that remembers read bodies: 1/16.
@@ -84,6 +85,7 @@ impl Gateway {
             router: Router::new(&config, &kept.healths, io.clock.now()),
             prices: PriceTable::new(&config.prices),
             groups: Groups::default(),
+            rules: Rules::new(&config.rules),
             config,
             io,
             kept,

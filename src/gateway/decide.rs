@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Gateway;
-use crate::config::Mode;
+use super::ruling::Overrides;
+use crate::config::{Mode, Switch};
 use crate::error::ApiError;
 use crate::request::ApiRequest;
 use crate::request::endpoint::Endpoint;
@@ -20,30 +21,37 @@ pub(super) struct Decision {
     /// A spent budget has already sent this request to another model than it asked for.
     pub(super) instead: bool,
     pub(super) route: Arc<Route>,
+    /// What a rule said of it.
+    pub(super) overrides: Overrides,
 }
 
 impl Gateway {
-    /// What is done with `request`.
+    /// What is done with `request`, where a rule has not said otherwise.
     ///
     /// # Errors
     /// There is nobody to ask.
-    pub(super) fn decide(&self, request: &ApiRequest) -> Result<Decision, ApiError> {
+    pub(super) fn decide(&self, request: &ApiRequest, overrides: Overrides) -> Result<Decision, ApiError> {
         let route = self
             .router
             .route(request.endpoint.family(), request.model())
             .ok_or_else(|| ApiError::unavailable("No provider is configured. Add one under `providers`."))?
             .clone();
-        let tenant = xxhash_rust::xxh3::xxh3_64(request.identity.tenant.as_bytes());
-        let (cache_mode, coalesce) =
-            (self.config.features.cache.mode(tenant), self.config.features.coalesce.mode(tenant));
+        let tenant = request.identity.hash();
+        let mode = |switch: Switch, off: bool| if off { Mode::Skip } else { switch.mode(tenant) };
+        let cache_mode = mode(self.config.features.cache, overrides.cache.off);
+        let coalesce = mode(self.config.features.coalesce, overrides.alone);
         let control = request.control;
         let bypass = request.facts.private.or(control.no_store.then_some("no-store"));
         let wanted = bypass.is_none() && (cache_mode != Mode::Skip || coalesce != Mode::Skip);
         let share = self.config.cache.share;
-        let folding = self.folding(cache_mode, coalesce);
+        let folding = self.folding(cache_mode, coalesce, overrides.cache.normalize);
         let plan = Plan {
             key: wanted.then(|| CacheKey::of(request, &route.id, share, folding, &self.kept.secret)),
-            cache: self.cache_plan(request, if bypass.is_some() { Mode::Skip } else { cache_mode }),
+            cache: self.cache_plan(
+                request,
+                if bypass.is_some() { Mode::Skip } else { cache_mode },
+                overrides.cache.ttl,
+            ),
             // A client that wants a new answer does not want one that was begun before it asked.
             coalesce: if bypass.is_some() || control.no_cache { Mode::Skip } else { coalesce },
             batch: if request.endpoint.embeds() {
@@ -52,27 +60,28 @@ impl Gateway {
                 Mode::Skip
             },
             bypass,
+            folding,
             failover: self.config.features.failover.mode(tenant),
             hedge: self.config.features.hedge.mode(tenant),
         };
-        Ok(Decision { plan, route, instead: false })
+        Ok(Decision { plan, route, instead: false, overrides })
     }
 
     /// By what the user's last message is folded in the key.
-    pub(super) fn folding(&self, cache: Mode, coalesce: Mode) -> Folding {
+    fn folding(&self, cache: Mode, coalesce: Mode, ruled: Option<Folding>) -> Folding {
         // A cache that only observes must not make others share the calls of other spellings.
         let folds = cache == Mode::Act || coalesce != Mode::Act;
-        if folds { self.config.cache.exact_normalize } else { Folding::default() }
+        if folds { ruled.unwrap_or(self.config.cache.exact_normalize) } else { Folding::default() }
     }
 
-    fn cache_plan(&self, request: &ApiRequest, mode: Mode) -> CachePlan {
+    fn cache_plan(&self, request: &ApiRequest, mode: Mode, ruled: Option<Duration>) -> CachePlan {
         let (control, settings) = (request.control, &self.config.cache);
         let seconds = |value: Option<u64>| value.map(Duration::from_secs);
-        let ttl = match request.endpoint {
+        let ttl = ruled.unwrap_or(match request.endpoint {
             Endpoint::VectorStoreSearch => settings.search_ttl,
             endpoint if endpoint.embeds() => settings.embeddings_ttl,
             _ => settings.exact_ttl,
-        };
+        });
         let on = mode != Mode::Skip && !ttl.is_zero();
         CachePlan {
             mode,

@@ -6,12 +6,14 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::Gateway;
 use super::decide::Decision;
+use super::ruling::Ruled;
 use crate::cache::entry::Freshness;
 use crate::config::{Mode, Share, Switch};
 use crate::request::ApiRequest;
 use crate::request::endpoint::Endpoint;
 use crate::request::explanation::{Explanation, Section};
 use crate::route::{family, outbound};
+use crate::rules::Rules;
 use crate::text::Step;
 
 /// A request as somebody describes it who wants it explained.
@@ -95,18 +97,52 @@ impl Gateway {
             section.because("refused", 413, "its body is over max_body");
             return Ok(said);
         }
-        match self.decide(&request) {
+        let (ruled, judged) = match &self.rules {
+            Some(rules) => self.explain_rules(rules, &request).await,
+            None => Default::default(),
+        };
+        let rewritten = ruled.rewritten.as_ref().map(|rewritten| rewritten.of(&request));
+        let request = rewritten.as_ref().unwrap_or(&request);
+        match self.decide(request, ruled.overrides) {
             Err(error) => {
                 section.because("refused", error.status.as_u16(), &*error.message);
+                said.extend(judged);
             }
+            // Nothing behind the rule is reached.
+            Ok(_) if ruled.verdict.is_some() => said.extend(judged),
             Ok(decision) => {
                 self.explain_sharing(&decision, section);
-                self.explain_cache(&request, &decision, said.section("cache"));
+                said.extend(judged);
+                self.explain_cache(request, &decision, said.section("cache"));
                 self.explain_coalescing(&decision, said.section("coalesce"));
-                self.explain_route(&request, &decision, said.section("route"));
+                self.explain_route(request, &decision, said.section("route"));
             }
         }
         Ok(said)
+    }
+
+    /// What the rules make of a request, and a line for each rule up to the one that decides.
+    async fn explain_rules(&self, rules: &Rules, request: &ApiRequest<'_>) -> (Ruled, Option<Section>) {
+        let mode = self.config.features.rules.mode(request.identity.hash());
+        let mut section = Section::new("rules");
+        if mode != Mode::Act {
+            section.because("policy", mode_name(mode), switched(self.config.features.rules, "rules"));
+        }
+        let mut deciding = None;
+        for (rule, why) in self.case(rules, request).await.verdicts() {
+            let matches = why.is_none();
+            let does = || super::ruling::kind(&rule.then).to_owned();
+            section.because(&*rule.name, matches, why.unwrap_or_else(does));
+            if matches {
+                deciding = Some(rule);
+                break;
+            }
+        }
+        let ruled = match deciding.filter(|_| mode == Mode::Act) {
+            Some(rule) => self.ruled(rule, request).await,
+            None => Ruled::default(),
+        };
+        (ruled, Some(section))
     }
 
     fn explain_sharing(&self, decision: &Decision, section: &mut Section) {
@@ -147,7 +183,7 @@ impl Gateway {
                 section.fact(name, humantime::format_duration(period).to_string());
             }
         }
-        let folding = self.folding(cache.mode, decision.plan.coalesce);
+        let folding = decision.plan.folding;
         if request.folded_digest(folding).is_some() {
             let steps: Vec<&str> = folding.steps().map(Step::name).collect();
             section.because("normalize", steps, "the text of the user's last message counts folded");
@@ -206,6 +242,14 @@ fn explain_request(request: &ApiRequest, section: &mut Section) {
     section.fact("tenant", &*request.identity.tenant);
     if request.facts.is_unread() {
         section.because("body", "unread", "it is not JSON as it is understood; the provider judges it");
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Act => "on",
+        Mode::Observe => "observe",
+        Mode::Skip => "off",
     }
 }
 

@@ -7,7 +7,7 @@ use http::header::{AGE, DATE, HeaderMap, HeaderValue};
 
 use super::Gateway;
 use crate::error::ApiError;
-use crate::exchange::{ApiResponse, Outcome, Settling};
+use crate::exchange::{ApiResponse, Exchange, Outcome, Settling};
 use crate::response::Body;
 use crate::response::headers;
 
@@ -44,6 +44,7 @@ pub(super) enum Note {
         stored: bool,
     },
     Bypass(&'static str),
+    Rule,
 }
 
 impl Gateway {
@@ -60,7 +61,8 @@ impl Gateway {
             headers.insert(headers::CACHE_STATUS, value);
         }
         exchange.tell_limits(&mut headers);
-        let upstream = age.is_none().then_some(exchange.upstream);
+        let upstream = (age.is_none() && exchange.outcome != Outcome::Rule).then_some(exchange.upstream);
+        put_rule(&mut headers, exchange);
         put(&mut headers, headers::SERVER_TIMING, headers::server_timing(exchange.added(), upstream));
         if let Some(age) = age {
             // The rest was written down when the answer was stored.
@@ -94,21 +96,18 @@ impl Gateway {
     pub(super) fn refuse(&self, error: &ApiError, mut settling: Settling) -> ApiResponse {
         let exchange = &mut settling.exchange;
         exchange.status = error.status;
-        let asked_nobody = error.code == ApiError::NOT_CACHED;
-        exchange.outcome = match error {
+        let (outcome, status) = match error.code {
             // That nothing is stored is an answer to who asked for nothing else.
-            _ if asked_nobody => Outcome::Miss,
-            _ if error.is_limit() => Outcome::Limited,
-            _ => Outcome::Error,
+            ApiError::NOT_CACHED => (Outcome::Miss, "pareto; detail=not-cached"),
+            ApiError::DENIED => (Outcome::Rule, "pareto; detail=rule"),
+            _ if error.is_limit() => (Outcome::Limited, "pareto; detail=limited"),
+            _ => (Outcome::Error, "pareto; fwd=miss"),
         };
+        exchange.outcome = outcome;
         exchange.first_byte = self.io.clock.now().saturating_duration_since(exchange.started);
         let mut headers = headers::of_error(error);
-        let status = match exchange.outcome {
-            Outcome::Miss => "pareto; detail=not-cached",
-            Outcome::Limited => "pareto; detail=limited",
-            _ => "pareto; fwd=miss",
-        };
         exchange.tell_limits(&mut headers);
+        put_rule(&mut headers, exchange);
         headers.insert(headers::CACHE_STATUS, HeaderValue::from_static(status));
         headers.insert(headers::REQUEST_ID, self.kept.telemetry.request_id());
         put(&mut headers, headers::SERVER_TIMING, headers::server_timing(exchange.added(), None));
@@ -143,9 +142,16 @@ impl Note {
             Self::Collapsed => "pareto; fwd=miss; collapsed",
             Self::NoCache { stored: true } => "pareto; fwd=request; stored",
             Self::NoCache { stored: false } => "pareto; fwd=request",
+            Self::Rule => "pareto; detail=rule",
         };
         Some(HeaderValue::from_static(fixed))
     }
+}
+
+/// Names the rule that decided.
+fn put_rule(headers: &mut HeaderMap, exchange: &Exchange) {
+    let name = exchange.rule.as_deref().and_then(|name| HeaderValue::from_str(name).ok());
+    put(headers, headers::RULE, name);
 }
 
 /// Inserts a header that has a value.

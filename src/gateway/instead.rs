@@ -7,9 +7,9 @@ use super::admission::Turned;
 use super::decide::Decision;
 use super::head::Served;
 use crate::cache::Found;
+use crate::config::rule::Action;
 use crate::error::ApiError;
 use crate::exchange::{Exchange, Outcome};
-use crate::json::with_member;
 use crate::request::ApiRequest;
 
 impl Gateway {
@@ -28,8 +28,10 @@ impl Gateway {
                 if decision.instead || request.model() == Some(&*model) {
                     return Err(error);
                 }
-                let asked = self.for_model(request, &model).await.ok_or(error)?;
-                let decision = Decision { instead: true, ..self.decide(&asked)? };
+                let action = Action { model: Some((&*model).into()), ..Action::default() };
+                let rewritten = self.rewritten(Some(&action), request).await.ok_or(error)?;
+                let asked = rewritten.of(request);
+                let decision = Decision { instead: true, ..self.decide(&asked, decision.overrides)? };
                 Box::pin(self.respond(&asked, &decision, exchange)).await
             }
         }
@@ -47,21 +49,5 @@ impl Gateway {
         let body = entry.body(self.view(request)).ok()?;
         self.note_replay(exchange, &entry, Outcome::Stale);
         Some(self.replayed(request, &entry, body, self.io.clock.now(), tier))
-    }
-
-    /// The same request of another model; `None` where its model is not named in its body.
-    async fn for_model<'h>(&self, request: &ApiRequest<'h>, model: &str) -> Option<ApiRequest<'h>> {
-        request.facts.model.as_ref()?;
-        let name = serde_json::to_vec(model).ok()?;
-        let body = bytes::Bytes::from(with_member(&request.body, "model", &name)?);
-        Some(ApiRequest {
-            endpoint: request.endpoint,
-            head: request.head,
-            facts: self.facts(request.endpoint, &body).await,
-            body,
-            identity: request.identity.clone(),
-            control: request.control,
-            retries: request.retries,
-        })
     }
 }

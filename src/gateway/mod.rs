@@ -17,6 +17,7 @@ mod metering;
 mod opening;
 mod record;
 mod respond;
+mod ruling;
 pub mod storage;
 mod travel;
 
@@ -44,8 +45,12 @@ use crate::response::price::{Cost, PriceTable};
 use crate::response::usage::Usage;
 use crate::route::Router;
 use crate::route::health::Healths;
+use crate::rules::Rules;
 use crate::telemetry::Telemetry;
 use admission::Admission;
+use ruling::Ruled;
+
+pub use ruling::Refusal;
 
 /// Bodies above this many bytes are read on a thread of their own: a megabyte takes about half a
 /// millisecond, which other streams should not wait for.
@@ -88,6 +93,7 @@ pub struct Gateway {
     /// `None` where nothing is limited.
     admission: Option<Admission>,
     groups: embed::Groups,
+    rules: Option<Rules>,
     kept: Arc<Kept>,
 }
 
@@ -137,12 +143,22 @@ impl Gateway {
     pub async fn serve(self: &Arc<Self>, request: ApiRequest<'_>) -> ApiResponse {
         let exchange = Exchange::open(&request, self.io.clock.now());
         let mut settling = Settling::new(exchange, self.books());
-        let served = match self.decide(&request) {
-            Ok(decision) => match self.embed(&request, &decision, &mut settling.exchange).await {
-                Some(embedded) => embedded,
-                None => self.respond(&request, &decision, &mut settling.exchange).await,
+        let exchange = &mut settling.exchange;
+        let ruled = match &self.rules {
+            Some(rules) => self.rule(rules, &request, exchange).await,
+            None => Ruled::default(),
+        };
+        let rewritten = ruled.rewritten.as_ref().map(|rewritten| rewritten.of(&request));
+        let request = rewritten.as_ref().unwrap_or(&request);
+        let served = match &ruled.verdict {
+            Some(verdict) => self.pronounce(verdict, request, exchange),
+            None => match self.decide(request, ruled.overrides) {
+                Ok(decision) => match self.embed(request, &decision, exchange).await {
+                    Some(embedded) => embedded,
+                    None => self.respond(request, &decision, exchange).await,
+                },
+                Err(error) => Err(error),
             },
-            Err(error) => Err(error),
         };
         match served {
             Ok(served) => self.finish(served, settling),

@@ -27,9 +27,14 @@ struct Fact {
 impl Explanation {
     /// Opens the next section: `cache`, `route`, `limits`.
     pub fn section(&mut self, name: &'static str) -> &mut Section {
-        self.sections.push(Section { name, facts: Vec::new() });
+        self.sections.push(Section::new(name));
         let last = self.sections.len() - 1;
         &mut self.sections[last]
+    }
+
+    /// Adds a section that was said elsewhere.
+    pub fn extend(&mut self, section: Option<Section>) {
+        self.sections.extend(section);
     }
 
     /// For programs: `{"cache": {"ttl": {"value": "1h", "why": …}}}`, in the order it was said.
@@ -43,6 +48,11 @@ impl Explanation {
 }
 
 impl Section {
+    /// A section that nothing is said in yet.
+    pub fn new(name: &'static str) -> Self {
+        Self { name, facts: Vec::new() }
+    }
+
     /// Says what something is.
     pub fn fact(&mut self, name: impl Into<String>, value: impl Into<Value>) -> &mut Self {
         self.facts.push(Fact { name: name.into(), value: value.into(), why: None });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::key::CacheKey;
 use crate::config::Mode;
+use crate::text::Folding;
 
 /// What is done with one request.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Plan {
     pub failover: Mode,
     /// Whether a slow attempt gets a second one beside it.
     pub hedge: Mode,
+    /// By what the text of the user's last message is folded in the key.
+    pub folding: Folding,
 }
 
 /// What the cache does for one request. Off is all false.

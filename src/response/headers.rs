@@ -22,6 +22,8 @@ pub const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-pol
 pub const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 /// In milliseconds; the OpenAI SDKs prefer it.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// Which rule decided.
+pub const RULE: HeaderName = HeaderName::from_static("x-pareto-rule");
 /// Which provider answered.
 pub const PROVIDER: HeaderName = HeaderName::from_static("x-pareto-provider");
 /// Which model answered.

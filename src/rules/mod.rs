@@ -134,7 +134,7 @@ impl<'c> Case<'c, '_> {
 
     /// Every rule in its order, with why it does not hold where it does not.
     pub fn verdicts(&self) -> impl Iterator<Item = (&'c Rule, Option<String>)> {
-        self.rules.rules.iter().map(|rule| (rule, self.judge(rule).err().map(|unmet| self.words(&unmet))))
+        self.rules.rules.iter().map(|rule| (rule, self.judge(rule).err().map(|unmet| self.words(unmet))))
     }
 
     /// What is said in the request; `None` where it cannot be read.

@@ -8,7 +8,7 @@ use crate::text::Class;
 
 impl Case<'_, '_> {
     /// Says what fails and, where it helps, what is there instead. What users said is not repeated.
-    pub(super) fn words(&self, unmet: &Unmet) -> String {
+    pub(super) fn words(&self, unmet: Unmet) -> String {
         match unmet {
             Unmet::Unread => "it looks at what cannot be read in this request".to_owned(),
             Unmet::Condition(condition) => self.failing(condition),

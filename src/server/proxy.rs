@@ -14,11 +14,11 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 
 use super::{Active, Shared, body, connection, write};
 use crate::error::ApiError;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Refusal};
 use crate::io::pingora::peer;
 use crate::io::upstream::{Fault, UpstreamError};
 use crate::request::endpoint::Endpoint;
-use crate::response::headers::of_error;
+use crate::response::headers::{RULE, of_error};
 use crate::route::{Account, family, outbound};
 
 /// The shell around the gateway.
@@ -85,6 +85,17 @@ async fn refuse(client: &mut pingora_core::protocols::http::ServerSession, error
     write::write_whole(client, error.status, of_error(error), error.body()).await
 }
 
+/// Refuses a request whose body stays unread: nothing may follow on its connection.
+async fn deny(session: &mut Session, refusal: &Refusal) -> Result<()> {
+    let client = &mut session.downstream_session;
+    client.set_keepalive(None);
+    let mut headers = of_error(&refusal.error);
+    if let Ok(rule) = http::HeaderValue::from_str(&refusal.rule) {
+        headers.insert(RULE, rule);
+    }
+    write::write_whole(client, refusal.error.status, headers, refusal.error.body()).await
+}
+
 #[async_trait]
 impl ProxyHttp for Proxy {
     type CTX = Context;
@@ -122,7 +133,10 @@ impl ProxyHttp for Proxy {
         // Decided before the body is touched: Pingora cannot proxy a body that was read here.
         match context.gateway.understands(session.req_header()) {
             Some(endpoint) => self.serve(session, context, endpoint).await.map(|()| true),
-            None => Ok(false),
+            None => match context.gateway.refuses(session.req_header()) {
+                Some(refusal) => deny(session, &refusal).await.map(|()| true),
+                None => Ok(false),
+            },
         }
     }
 

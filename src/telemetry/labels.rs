@@ -47,6 +47,8 @@ pub struct TenantCounters {
     pub coalesce: Arc<Saved>,
     /// Saved by embedding inputs that went in others' calls.
     pub batch: Arc<Saved>,
+    /// Saved by rules.
+    pub rule: Arc<Saved>,
 }
 
 /// Savings by one feature for one tenant.
@@ -72,7 +74,12 @@ impl TenantCounters {
                 inputs: metrics.saved_inputs.with_label_values(&[by, label]),
             })
         };
-        Self { cache: saved("cache"), coalesce: saved("coalesce"), batch: saved("batch") }
+        Self {
+            cache: saved("cache"),
+            coalesce: saved("coalesce"),
+            batch: saved("batch"),
+            rule: saved("rule"),
+        }
     }
 }
 

@@ -44,6 +44,10 @@ struct Line<'e> {
     cost_usd: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'e str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tags: &'e [Box<str>],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
 }
@@ -74,6 +78,8 @@ impl Lines {
             output_tokens: exchange.usage.map(|usage| usage.output),
             cost_usd: exchange.cost.map(|cost| cost.to_string()),
             key: exchange.key.map(|key| key.short()),
+            rule: exchange.rule.as_deref(),
+            tags: &exchange.tags,
             cut: exchange.cut,
         };
         let mut text = match self.format {
@@ -107,6 +113,8 @@ impl Line<'_> {
         add("provider", self.provider);
         add("cost_usd", self.cost_usd.as_deref());
         add("key", self.key.as_deref());
+        add("rule", self.rule);
+        self.tags.iter().for_each(|tag| add("tag", Some(tag)));
         if let (Some(input), Some(output)) = (self.input_tokens, self.output_tokens) {
             let _ = write!(text, " input_tokens={input} output_tokens={output}");
         }

@@ -52,6 +52,8 @@ pub struct Metrics {
     pub batch_inputs: Histogram,
     /// Calls that an observing feature would have saved.
     pub observed_calls: IntCounterVec,
+    /// Requests that a rule decided about.
+    pub rules: IntCounterVec,
     /// Requests that a client's SDK has sent before.
     pub client_retries: IntCounter,
     /// Requests that a limit refused.
@@ -252,6 +254,11 @@ impl Metrics {
                 "observed_calls_total",
                 "Calls that a feature set to observe would have saved.",
                 &["by"],
+            )?,
+            rules: make.counters(
+                "rules_matched_total",
+                "Requests a rule decided about, by what it did; observed: would have done.",
+                &["rule", "action"],
             )?,
             client_retries: make
                 .counter("client_retries_total", "Requests that the client's SDK says it has sent before.")?,

@@ -16,9 +16,12 @@ use crate::exchange::{Embedded, Exchange, Flown, Observed, Outcome, Settle};
 use crate::io::clock::Clock;
 use crate::response::headers;
 use crate::response::price::Cost;
-use labels::{Labels, TenantCounters};
+use labels::{Labels, Saved, TenantCounters};
 use line::Lines;
 use metrics::Metrics;
+
+/// Rules that get a label of their own; what is beyond is counted as `other`.
+const MOST_RULES: usize = 1000;
 
 /// What this process counts and tells.
 pub struct Telemetry {
@@ -26,6 +29,7 @@ pub struct Telemetry {
     pub metrics: Metrics,
     tenants: Labels<TenantCounters>,
     models: Labels<()>,
+    rules: Labels<()>,
     lines: Option<Lines>,
     clock: Clock,
     next_id: AtomicU64,
@@ -41,6 +45,7 @@ impl Telemetry {
             metrics: Metrics::new()?,
             tenants: Labels::new(config.metrics.max_tenants),
             models: Labels::new(config.metrics.max_models),
+            rules: Labels::new(MOST_RULES),
             lines,
             clock,
             // Ids of two runs must differ; the time of the start tells them apart.
@@ -95,6 +100,12 @@ impl Telemetry {
         self.metrics.batch_inputs.observe(inputs as f64);
     }
 
+    /// Counts that a rule decided, and what it did.
+    pub fn ruled(&self, rule: &str, action: &str) {
+        let (rule, ()) = self.rules.get(rule, |_| ());
+        self.metrics.rules.with_label_values(&[&*rule, action]).inc();
+    }
+
     fn tenant(&self, name: &str) -> (std::sync::Arc<str>, TenantCounters) {
         self.tenants.get(name, |label| TenantCounters::new(&self.metrics, label))
     }
@@ -119,13 +130,15 @@ impl Telemetry {
         if let Some(embedded) = &exchange.embedded {
             return self.count_embedded(embedded, exchange);
         }
-        let by_cache = match exchange.outcome {
-            Outcome::Hit | Outcome::Stale => true,
-            Outcome::Collapsed => false,
+        let by: fn(&TenantCounters) -> &Saved = match exchange.outcome {
+            Outcome::Hit | Outcome::Stale => |counters| &counters.cache,
+            Outcome::Collapsed => |counters| &counters.coalesce,
+            // A refusal saves nothing that anybody wanted.
+            Outcome::Rule if exchange.status.is_success() => |counters| &counters.rule,
             _ => return,
         };
         let (_, counters) = self.tenant(&exchange.tenant);
-        let saved = if by_cache { &counters.cache } else { &counters.coalesce };
+        let saved = by(&counters);
         saved.calls.inc();
         saved.usd.inc_by(exchange.cost.map_or(0.0, Cost::as_usd_f64));
         saved.tokens.inc_by(exchange.usage.map_or(0, |usage| usage.input + usage.output));
@@ -148,6 +161,7 @@ impl Settle for Telemetry {
                 Observed::Cache => "cache",
                 Observed::Coalesce => "coalesce",
                 Observed::Batch => "batch",
+                Observed::Rules => "rules",
             };
             metrics.observed_calls.with_label_values(&[by]).inc();
         }

@@ -16,6 +16,7 @@ mod limits;
 mod metering;
 mod normalise;
 mod reload;
+mod rules;
 mod sharing;
 mod stale;
 mod storing;

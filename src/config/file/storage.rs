@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::limits::OneOrMany;
 use super::{Period, Size, mebibytes, milliseconds, seconds};
+use crate::config::one_or_many::OneOrMany;
 use crate::config::redis_url::RedisUrl;
 use crate::config::secret::Secret;
 

@@ -13,6 +13,7 @@ use crate::embedding::vector::Floats;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::gateway::decide::Decision;
+use crate::gateway::ruling::Overrides;
 use crate::request::ApiRequest;
 use crate::request::cache_control::CacheControl;
 use crate::request::endpoint::Endpoint;
@@ -44,7 +45,7 @@ impl Gateway {
             control: CacheControl::default(),
             retries: 0,
         };
-        let decision: Decision = self.decide(&asks)?;
+        let decision: Decision = self.decide(&asks, Overrides::default())?;
         let unread = || ApiError::unavailable("A text could not be written as a request for its embedding.");
         let asked = Asked::read(Endpoint::Embeddings, &body).ok_or_else(unread)?;
         let share = self.config.cache.share;
