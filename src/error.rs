@@ -1,5 +1,6 @@
 //! Every "no" of ours: its status, its OpenAI-shaped body, and what the client should do next.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ impl ApiError {
     }
 
     /// No target of the route can serve the request as asked: each, and what it lacks.
-    pub fn unservable(skipped: &[(Box<str>, &'static str)]) -> Self {
+    pub fn unservable(skipped: &[(Box<str>, Cow<'static, str>)]) -> Self {
         let each: Vec<_> = skipped.iter().map(|(target, lacks)| format!("`{target}`: {lacks}")).collect();
         let message = format!(
             "No target of this model's route can serve the request as asked ({}). Ask for less, or add a target.",

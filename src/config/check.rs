@@ -188,6 +188,8 @@ fn provider(name: &str, written: &WrittenProvider, path: &Path, report: &mut Rep
         url: url?,
         dialect: written.dialect,
         keys: written.keys.clone(),
+        responses: written.responses.0,
+        translate: written.translate.0,
         http2: written.http2,
         timeouts,
     })

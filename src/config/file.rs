@@ -186,6 +186,11 @@ pub struct Provider {
     pub dialect: Dialect,
     /// Keys to call it with. None: the app's own key passes through.
     pub keys: Vec<Secret>,
+    /// A provider of the openai dialect has `/v1/responses`. If not, such requests are asked of it as chat
+    /// completions, where they can be.
+    pub responses: Toggle,
+    /// It also serves apps that speak Anthropic's or Gemini's API and not its own: they are translated.
+    pub translate: Toggle,
     /// Whether it is called with HTTP/2.
     pub http2: Http2,
     /// Time limits of one call.
@@ -198,6 +203,8 @@ impl Default for Provider {
             url: String::new(),
             dialect: Dialect::Openai,
             keys: Vec::new(),
+            responses: Toggle(true),
+            translate: Toggle(false),
             http2: Http2::Auto,
             timeouts: ProviderTimeouts::default(),
         }

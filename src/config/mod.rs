@@ -128,6 +128,10 @@ pub struct Provider {
     pub dialect: Dialect,
     /// Keys to call it with; empty: the caller's own credential passes through.
     pub keys: Vec<Secret>,
+    /// It has `/v1/responses`, where it speaks OpenAI's API.
+    pub responses: bool,
+    /// It serves apps that speak Anthropic's or Gemini's API and not its own.
+    pub translate: bool,
     /// Which HTTP version it is called with.
     pub http2: Http2,
     /// Time limits of one call.

@@ -2,7 +2,10 @@
 //!
 //! Sources: the error tables of the three vendors' API references; what their SDKs raise.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use memchr::memmem;
 use serde_json::{Value, json};
 
 use super::Api;
@@ -139,15 +142,42 @@ pub fn body(client: Api, error: &ProviderError) -> Value {
     }
 }
 
-/// A provider's error response as `client`'s API would have it: status and body.
-pub fn translated(client: Api, status: u16, body: &[u8]) -> (u16, Bytes) {
+/// A provider's error response as `client`'s API would have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Bytes,
+    /// How long the body asks to wait (Gemini's `RetryInfo`): only headers tell that in other APIs.
+    pub wait: Option<Duration>,
+}
+
+/// A provider's error response as `client`'s API would have it.
+pub fn translated(client: Api, status: u16, body: &[u8]) -> Refusal {
     let mut said = said_in(body).unwrap_or_else(|| {
         let message = format!("The provider answered with status {status}.");
         ProviderError { status, message, kind: None, code: None }
     });
     said.status = status;
+    // Details that only the body has, told by a code that every reader of the error sees.
+    let details = |words: &[&str]| words.iter().any(|words| memmem::find(body, words.as_bytes()).is_some());
+    if details(&["enforced_spend_limit_reached", "contract_spend_limit_reached", "PerDay"]) {
+        said.code = Some("insufficient_quota".to_owned());
+    } else if details(&["API_KEY_INVALID"]) {
+        said.status = 401;
+    }
     let error = reworded(client, &said);
-    (error.status, self::body(client, &error).to_string().into())
+    Refusal { status: error.status, body: self::body(client, &error).to_string().into(), wait: wait_in(body) }
+}
+
+/// `retryDelay` of `google.rpc.RetryInfo`: `34s`, `0.8s`.
+fn wait_in(body: &[u8]) -> Option<Duration> {
+    const NAME: &[u8] = b"\"retryDelay\"";
+    let after = body.get(memmem::find(body, NAME)? + NAME.len()..)?;
+    let text = std::str::from_utf8(after.get(..32.min(after.len()))?).ok()?;
+    let delay = text.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split_once("s\"")?.0;
+    Duration::try_from_secs_f64(delay.parse().ok()?).ok()
 }
 
 /// The error of a response's body: `{"error": …}`, the same within a list (Gemini), or the error alone
@@ -169,8 +199,8 @@ mod tests {
     use super::*;
 
     fn told(client: Api, status: u16, body: &str) -> (u16, Value) {
-        let (status, body) = translated(client, status, body.as_bytes());
-        (status, serde_json::from_slice(&body).unwrap())
+        let refusal = translated(client, status, body.as_bytes());
+        (refusal.status, serde_json::from_slice(&refusal.body).unwrap())
     }
 
     #[test]
@@ -211,5 +241,23 @@ mod tests {
             (500, json!({"error": {"code": 500, "message": "m", "status": "INTERNAL"}}))
         );
         assert_eq!(told(Api::Messages, 503, "").1["error"]["type"], "overloaded_error");
+    }
+
+    #[test]
+    fn what_only_the_body_tells_is_not_lost() {
+        let daily = r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[
+            {"violations":[{"quotaId":"GenerateRequestsPerDayPerProject"}]},{"retryDelay": "34.5s"}]}}"#;
+        assert_eq!(told(Api::Chat, 429, daily).1["error"]["code"], "insufficient_quota");
+        assert_eq!(translated(Api::Chat, 429, daily.as_bytes()).wait, Some(Duration::from_millis(34_500)));
+        let spent = r#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":
+            {"error_code":"enforced_spend_limit_reached"}}}"#;
+        assert_eq!(told(Api::Chat, 429, spent).1["error"]["code"], "insufficient_quota");
+        let key = r#"{"error":{"code":400,"message":"m","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#;
+        assert_eq!(told(Api::Chat, 400, key).0, 401);
+        for strange in
+            ["", "\"retryDelay\"", "\"retryDelay\":\"xs\"", "\"retryDelay\":\"-1s\"", "\"retryDelay\":7"]
+        {
+            assert_eq!(translated(Api::Chat, 429, strange.as_bytes()).wait, None, "{strange}");
+        }
     }
 }

@@ -86,7 +86,7 @@ pub struct Tokens {
 }
 
 /// Hears a provider's events.
-pub trait Hear: Send {
+pub trait Hear: Send + Sync {
     /// What one event says; nothing where it says nothing.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ pub trait Hear: Send {
 }
 
 /// Tells a client what was said, in its events.
-pub trait Tell: Send {
+pub trait Tell: Send + Sync {
     /// Tells one step.
     fn tell(&mut self, said: Said, out: &mut EventWriter);
 }

@@ -124,6 +124,8 @@ fn hook(alert: &Alert) -> Option<Arc<Provider>> {
         url: alert.webhook.clone()?,
         dialect: Dialect::Openai,
         keys: Vec::new(),
+        responses: true,
+        translate: false,
         http2: Http2::Auto,
         timeouts: TIMEOUTS,
     }))

@@ -11,10 +11,11 @@ use super::Gateway;
 use super::attempt::Cut;
 use super::decide::Decision;
 use super::head::put;
-use super::leg::{Asked, Leg};
+use super::leg::{Asked, Leg, Question};
 use super::metering::Fare;
 use super::record::{Recorded, Storable};
-use super::travel::Departure;
+use super::translate::Wording;
+use super::travel::{Departure, unsaid};
 use crate::cache::entry::Entry;
 use crate::coalesce::Landing;
 use crate::config::{Abandoned, Mode};
@@ -82,12 +83,16 @@ impl Gateway {
         fare: Option<Fare>,
     ) -> Result<Flight, ApiError> {
         let plan = &decision.plan;
-        let mut course = self.course(request, decision)?;
-        let leg = Leg::first(course.first(self.io.clock.now()), request);
+        let wording = Wording::of(request, &decision.route).map(Arc::new);
+        let mut course = self.course(request, decision, wording.as_deref())?;
+        let question = Question::of(request, wording.as_ref(), self.router.is_mixed());
+        let asking = course.first(self.io.clock.now());
+        let target = asking.target.name.clone();
+        let leg = Leg::new(asking, question).map_err(|error| unsaid(target, &error))?;
         if plan.failover == Mode::Skip {
             course.end();
         }
-        let asked = course.goes_on().then(|| Box::new(Asked::of(request)));
+        let asked = course.goes_on().then(|| Box::new(Asked::of(question)));
         let cache = &plan.cache;
         Ok(Flight {
             departure: Some(Departure { course, leg, asked }),

@@ -1,11 +1,14 @@
 //! One leg of a flight: the call to one target, in that target's own words.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 
-use crate::io::upstream::Call;
+use super::translate::{Wording, Words};
+use crate::dialect::{self, Api, Server, Stamp, Untranslatable};
+use crate::io::upstream::{Call, Reply, UpstreamError};
 use crate::json::{member_span, with_member};
 use crate::request::ApiRequest;
 use crate::request::endpoint::gemini_model;
@@ -16,14 +19,73 @@ use crate::route::{Asking, Target, outbound};
 pub(super) struct Leg {
     pub(super) asking: Asking,
     pub(super) call: Call,
+    /// What was said, where it was said in other words than the client's.
+    pub(super) words: Option<Words>,
 }
 
 /// What was asked, kept for the legs that may follow the first.
 pub(super) struct Asked {
     head: Parts,
     body: Bytes,
+    model: Option<Box<str>>,
+    usage: bool,
+    cleaned: Option<Api>,
+    wording: Option<Arc<Wording>>,
+}
+
+/// What a client asked.
+#[derive(Clone, Copy)]
+pub(super) struct Question<'r> {
+    head: &'r Parts,
+    body: &'r Bytes,
+    model: Option<&'r str>,
     /// Whether the usage frame is asked for where the client did not.
     usage: bool,
+    /// The API to clean it in of what another provider's answers may have brought into it; `None` where
+    /// nobody else answers.
+    cleaned: Option<Api>,
+    /// The words for targets that speak another API.
+    wording: Option<&'r Arc<Wording>>,
+}
+
+impl<'r> Question<'r> {
+    /// What `request` asks. `mixed`: some providers speak other APIs than others.
+    pub(super) fn of(request: &'r ApiRequest, wording: Option<&'r Arc<Wording>>, mixed: bool) -> Self {
+        Self {
+            head: request.head,
+            body: &request.body,
+            model: request.model(),
+            usage: asks_usage(request),
+            cleaned: Api::of(request.endpoint).filter(|_| mixed),
+            wording,
+        }
+    }
+
+    /// As it was asked, but for what a target of the same API wants otherwise.
+    fn call(&self, asking: &Asking) -> Call {
+        let target = &asking.target;
+        let provider = &target.account.provider;
+        let mut body = if self.usage { with_usage(self.body) } else { self.body.clone() };
+        let mut path = outbound::target(provider, &self.head.uri);
+        if let Some(model) = &target.model {
+            match gemini_model(self.head.uri.path()) {
+                Some((asked, _)) => path = path.replacen(&format!("/{asked}:"), &format!("/{model}:"), 1),
+                None => body = with_model(&body, model),
+            }
+        }
+        let server = target.account.server;
+        let api = self.cleaned.or((server == Server::Mistral).then_some(Api::Chat));
+        if let Some(cleaned) = api.and_then(|api| dialect::cleaned(api, server, &body)) {
+            body = cleaned.into();
+        }
+        Call {
+            target: path,
+            headers: outbound::headers(&self.head.headers, provider, target.account.key(asking.key)),
+            method: self.head.method.clone(),
+            provider: provider.clone(),
+            body,
+        }
+    }
 }
 
 impl Leg {
@@ -32,44 +94,62 @@ impl Leg {
         &self.asking.target
     }
 
-    /// The call of `asking` for what a client asked. Here a request is said in its target's words.
-    fn new(asking: Asking, head: &Parts, body: &Bytes, usage: bool) -> Self {
-        let target = &asking.target;
-        let provider = &target.account.provider;
-        let key = target.account.key(asking.key);
-        let mut body = if usage { with_usage(body) } else { body.clone() };
-        let mut path = outbound::target(provider, &head.uri);
-        if let Some(model) = &target.model {
-            match gemini_model(head.uri.path()) {
-                Some((asked, _)) => path = path.replacen(&format!("/{asked}:"), &format!("/{model}:"), 1),
-                None => body = with_model(&body, model),
+    /// The call of `asking` for what a client asked, in its target's words.
+    ///
+    /// # Errors
+    /// It has no words for something in the request.
+    pub(super) fn new(asking: Asking, asked: Question) -> Result<Self, Untranslatable> {
+        let words =
+            asked.wording.map(|wording| wording.words(&asking.target, asked.model)).transpose()?.flatten();
+        let call = match &words {
+            Some(words) => {
+                let account = &asking.target.account;
+                words.call(&account.provider, &asked.head.headers, account.key(asking.key))
             }
-        }
-        let call = Call {
-            target: path,
-            headers: outbound::headers(&head.headers, provider.dialect, key),
-            method: head.method.clone(),
-            provider: provider.clone(),
-            body,
+            None => asked.call(&asking),
         };
-        Self { call, asking }
+        Ok(Self { asking, call, words })
     }
 
-    /// The first leg of a request.
-    pub(super) fn first(asking: Asking, request: &ApiRequest) -> Self {
-        Self::new(asking, request.head, &request.body, asks_usage(request))
+    /// The reply in the client's words.
+    ///
+    /// # Errors
+    /// It broke off, or is not what its provider's API promises.
+    pub(super) async fn heard(&self, reply: Reply, now: Duration) -> Result<Reply, UpstreamError> {
+        let Some(words) = &self.words else { return Ok(reply) };
+        let model = self.target().model.as_deref().unwrap_or_default();
+        let id = format!("{:024x}", rand::random::<u128>() >> 32);
+        words.hear(reply, Stamp { id, created: now.as_secs(), model: model.to_owned() }).await
     }
 }
 
 impl Asked {
-    /// What `request` asks.
-    pub(super) fn of(request: &ApiRequest) -> Self {
-        Self { head: request.head.clone(), body: request.body.clone(), usage: asks_usage(request) }
+    /// What is kept of a question.
+    pub(super) fn of(asked: Question) -> Self {
+        Self {
+            head: asked.head.clone(),
+            body: asked.body.clone(),
+            model: asked.model.map(Box::from),
+            usage: asked.usage,
+            cleaned: asked.cleaned,
+            wording: asked.wording.cloned(),
+        }
     }
 
     /// A further leg.
-    pub(super) fn leg(&self, asking: Asking) -> Leg {
-        Leg::new(asking, &self.head, &self.body, self.usage)
+    ///
+    /// # Errors
+    /// The target has no words for something in the request.
+    pub(super) fn leg(&self, asking: Asking) -> Result<Leg, Untranslatable> {
+        let question = Question {
+            head: &self.head,
+            body: &self.body,
+            model: self.model.as_deref(),
+            usage: self.usage,
+            cleaned: self.cleaned,
+            wording: self.wording.as_ref(),
+        };
+        Leg::new(asking, question)
     }
 }
 

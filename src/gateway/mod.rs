@@ -19,6 +19,7 @@ mod record;
 mod respond;
 mod ruling;
 pub mod storage;
+mod translate;
 mod travel;
 
 use std::sync::Arc;

@@ -94,6 +94,10 @@ impl Gateway {
         };
         attempt.flown.status = Some(reply.head.status);
         attempt.learned(&reply.head.headers);
+        let reply = match leg.heard(reply, self.io.clock.unix()).await {
+            Ok(reply) => reply,
+            Err(error) => return Err(fault(attempt, &error)),
+        };
         let success = reply.head.status.is_success();
         let is = |name, wanted: &str| {
             let value = reply.head.headers.get(name).and_then(|value| value.to_str().ok());

@@ -1,6 +1,8 @@
 //! A flight's attempts, one after the other, until one of them is answered: one budget of attempts and
 //! one deadline for all of them.
 
+use std::borrow::Cow;
+
 use tokio::time::{Instant, sleep};
 
 use super::Gateway;
@@ -10,7 +12,9 @@ use super::fly::Flight;
 use super::leg::{Asked, Leg};
 use super::opening::{Failure, Opened, Shown};
 use super::record::Recorded;
+use super::translate::Wording;
 use crate::config::Mode;
+use crate::dialect::Untranslatable;
 use crate::error::ApiError;
 use crate::request::ApiRequest;
 use crate::response::headers::{SHOULD_RETRY, boolean};
@@ -70,7 +74,11 @@ impl Gateway {
             if !wait.is_zero() {
                 sleep(wait).await;
             }
-            leg = asked.leg(asking);
+            let target = asking.target.name.clone();
+            leg = match asked.leg(asking) {
+                Ok(leg) => leg,
+                Err(error) => return unsaid(target, &error).into(),
+            };
             attempts += 1;
         }
     }
@@ -79,14 +87,22 @@ impl Gateway {
     ///
     /// # Errors
     /// No target of its route can serve it as asked.
-    pub(super) fn course(&self, request: &ApiRequest, decision: &Decision) -> Result<Course, ApiError> {
+    pub(super) fn course(
+        &self,
+        request: &ApiRequest,
+        decision: &Decision,
+        wording: Option<&Wording>,
+    ) -> Result<Course, ApiError> {
         let asked = request.model();
         // About four bytes make a token; how long the answer gets nobody knows yet.
         let about =
             Usage { input: request.body.len() as u64 / 4, output: TYPICAL_OUTPUT, ..Usage::default() };
         let plotted = decision.route.plot(
             || Needs::of(request.endpoint, &request.body),
-            |target| (!same_language(request.endpoint, target)).then_some("dialect"),
+            |target| match wording {
+                Some(wording) => wording.obstacle(target, asked),
+                None => (!same_language(request.endpoint, target)).then_some(Cow::Borrowed("dialect")),
+            },
             // Vectors of two models cannot be compared.
             asked.filter(|_| request.endpoint.embeds()),
             |target| Some(self.prices.cost(target.asked(asked)?, &about)?.pico_usd()),
@@ -115,6 +131,11 @@ impl Gateway {
         }
         Some(onward)
     }
+}
+
+/// A target has no words for something in a request.
+pub(super) fn unsaid(target: Box<str>, error: &Untranslatable) -> ApiError {
+    ApiError::unservable(&[(target, error.to_string().into())])
 }
 
 /// What the client is told of the last failure. Of a route of the file every provider that could help

@@ -12,6 +12,7 @@ pub mod outbound;
 pub mod target;
 pub mod verdict;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,7 @@ pub struct Router {
     /// For each of `accounts`, the route that leads to it alone.
     plain: Vec<Arc<Route>>,
     routes: Vec<Arc<Route>>,
+    mixed: bool,
 }
 
 /// One route: who can be asked, and how often.
@@ -63,7 +65,7 @@ pub struct Route {
 
 /// Why no target of a route can serve a request as asked: each target and what it lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unservable(pub Vec<(Box<str>, &'static str)>);
+pub struct Unservable(pub Vec<(Box<str>, Cow<'static, str>)>);
 
 impl Router {
     /// The providers and routes of the file. What is known of their targets is in `healths`.
@@ -71,7 +73,12 @@ impl Router {
         let accounts: Vec<_> = config.providers.iter().map(Account::new).map(Arc::new).collect();
         let plain = accounts.iter().map(|account| Arc::new(Route::plain(account, healths, now))).collect();
         let route = |written| Arc::new(Route::new(written, &config.providers, healths, now));
-        let router = Self { plain, routes: config.routes.iter().map(route).collect(), accounts };
+        let first = config.providers.first().map(|provider| provider.dialect);
+        let other = |provider: &Provider| {
+            Some(provider.dialect) != first || provider.translate || !provider.responses
+        };
+        let mixed = config.providers.iter().any(other);
+        let router = Self { plain, routes: config.routes.iter().map(route).collect(), accounts, mixed };
         healths.sweep();
         router
     }
@@ -88,6 +95,12 @@ impl Router {
         let fits =
             |route: &&Arc<Route>| model.is_some_and(|model| route.models.iter().any(|glob| glob.fits(model)));
         self.routes.iter().find(fits).or_else(|| self.plain.get(self.place(family)))
+    }
+
+    /// Whether some providers speak other APIs than others: then an answer of one may come to another with
+    /// the conversation it became a part of.
+    pub fn is_mixed(&self) -> bool {
+        self.mixed
     }
 
     /// The routes of the file, in order.
@@ -161,7 +174,7 @@ impl Route {
     pub fn plot(
         self: &Arc<Self>,
         needs: impl FnOnce() -> Needs,
-        speaks: impl Fn(&Target) -> Option<&'static str>,
+        speaks: impl Fn(&Target) -> Option<Cow<'static, str>>,
         one_model: Option<&str>,
         price: impl Fn(&Target) -> Option<u64>,
         now: Instant,
@@ -173,7 +186,8 @@ impl Route {
         let mut skipped = Vec::new();
         let mut able = Vec::with_capacity(self.targets.len());
         for (at, target) in self.targets.iter().enumerate() {
-            match target.takes.lacks(&needs).or_else(|| speaks(target)) {
+            // What its words lack names the field.
+            match speaks(target).or_else(|| target.takes.lacks(&needs).map(Cow::Borrowed)) {
                 Some(reason) => skipped.push((target.name.clone(), reason)),
                 None => able.push(at),
             }

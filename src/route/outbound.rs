@@ -4,6 +4,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Uri};
 
 use crate::config::{Dialect, Provider};
+use crate::dialect::Server;
 use crate::request::identity::CREDENTIAL_FIELDS;
 
 /// Fields that are about this connection, this framing or our cache: they end here
@@ -32,7 +33,11 @@ const ENDS_HERE: [HeaderName; 16] = [
 /// A provider's URL stands for the app's base URL, `http://pareto/v1`: its path takes the place
 /// of `/v1`. What is not under `/v1` is asked of the provider's host as it is.
 pub fn target(provider: &Provider, uri: &Uri) -> String {
-    let asked = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    path(provider, uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str))
+}
+
+/// As [`target`], of a path and query.
+pub fn path(provider: &Provider, asked: &str) -> String {
     let asked = if provider.keys.is_empty() { asked.to_owned() } else { without_query_key(asked) };
     let base = provider.url.base_path.as_str();
     match asked.strip_prefix("/v1") {
@@ -42,7 +47,7 @@ pub fn target(provider: &Provider, uri: &Uri) -> String {
 }
 
 /// The headers of an understood request on its way out. `key` replaces the caller's credential.
-pub fn headers(asked: &HeaderMap, dialect: Dialect, key: Option<&str>) -> HeaderMap {
+pub fn headers(asked: &HeaderMap, provider: &Provider, key: Option<&str>) -> HeaderMap {
     let nominated = asked.get_all(header::CONNECTION);
     let nominated: Vec<&str> = nominated
         .iter()
@@ -61,7 +66,7 @@ pub fn headers(asked: &HeaderMap, dialect: Dialect, key: Option<&str>) -> Header
         for name in &CREDENTIAL_FIELDS {
             sent.remove(name);
         }
-        if let Some((name, value)) = credential(dialect, key) {
+        if let Some((name, value)) = credential(provider, key) {
             sent.insert(name, value);
         }
     }
@@ -74,8 +79,11 @@ pub fn ends_here(name: &HeaderName) -> bool {
 }
 
 /// The header that carries a key in a provider's own way.
-pub fn credential(dialect: Dialect, key: &str) -> Option<(HeaderName, HeaderValue)> {
-    let (name, value) = match dialect {
+pub fn credential(provider: &Provider, key: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = match provider.dialect {
+        Dialect::Openai if Server::at(&provider.url.host) == Server::Azure => {
+            (HeaderName::from_static("api-key"), key.to_owned())
+        }
         Dialect::Openai => (header::AUTHORIZATION, format!("Bearer {key}")),
         Dialect::Anthropic => (HeaderName::from_static("x-api-key"), key.to_owned()),
         Dialect::Gemini => (HeaderName::from_static("x-goog-api-key"), key.to_owned()),
@@ -102,6 +110,10 @@ mod tests {
         Config::load(&file, &Environment::fixed(&[], &[])).unwrap().providers[0].clone()
     }
 
+    fn speaking(dialect: Dialect) -> Provider {
+        Provider { dialect, ..provider("https://p.example", "") }
+    }
+
     fn at(url: &str, asked: &str) -> String {
         target(&provider(url, ""), &asked.parse().unwrap())
     }
@@ -122,13 +134,20 @@ mod tests {
         for name in ["authorization", "x-api-key", "x-goog-api-key", "user-agent", "x-custom"] {
             asked.insert(HeaderName::from_static(name), HeaderValue::from_static("callers"));
         }
-        let sent = headers(&asked, Dialect::Anthropic, Some("ours"));
+        let sent = headers(&asked, &speaking(Dialect::Anthropic), Some("ours"));
         assert_eq!(sent["x-api-key"], "ours");
         assert!(!sent.contains_key("authorization") && !sent.contains_key("x-goog-api-key"));
         assert_eq!(sent["x-custom"], "callers");
-        assert_eq!(headers(&asked, Dialect::Openai, None)["authorization"], "callers");
+        assert_eq!(headers(&asked, &speaking(Dialect::Openai), None)["authorization"], "callers");
         let uri = "/v1beta/models/m:generateContent?key=callers&alt=sse".parse().unwrap();
         assert_eq!(target(&provider("https://g", "k"), &uri), "/v1beta/models/m:generateContent?alt=sse");
+    }
+
+    #[test]
+    fn azure_takes_its_key_in_a_header_of_its_own() {
+        let azure = provider("https://mine.openai.azure.com/openai/v1", "");
+        let sent = headers(&HeaderMap::new(), &azure, Some("ours"));
+        assert_eq!((sent.get("api-key").map(HeaderValue::as_bytes), sent.len()), (Some(&b"ours"[..]), 1));
     }
 
     #[test]
@@ -148,7 +167,7 @@ mod tests {
         ] {
             asked.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
         }
-        let sent = headers(&asked, Dialect::Openai, None);
+        let sent = headers(&asked, &speaking(Dialect::Openai), None);
         assert_eq!(sent.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["traceparent", "accept"]);
     }
 }

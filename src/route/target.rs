@@ -10,6 +10,7 @@ use super::capability::Takes;
 use super::health::{Busy, Health, Healths, Leave, Slot};
 use crate::config::route::Target as Written;
 use crate::config::{Provider, ProviderTimeouts, Secret};
+use crate::dialect::Server;
 
 /// A provider as requests are sent to it and told of it.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Account {
     pub name: Arc<str>,
     /// What tells its answers from those of every other: name and URL.
     pub id: Box<str>,
+    /// Whose server it is, where it speaks OpenAI's API.
+    pub server: Server,
     turn: AtomicUsize,
 }
 
@@ -65,6 +68,7 @@ impl Account {
             name: Arc::from(provider.name.as_str()),
             id: [provider.name.as_str(), &url.authority, &url.base_path].join(" ").into_boxed_str(),
             provider: Arc::new(provider.clone()),
+            server: Server::at(&url.host),
             turn: AtomicUsize::new(0),
         }
     }

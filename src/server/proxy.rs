@@ -217,7 +217,7 @@ impl ProxyHttp for Proxy {
             request.remove_header(&name);
         }
         if let Some((name, value)) =
-            account.key(account.turn()).and_then(|key| outbound::credential(provider.dialect, key))
+            account.key(account.turn()).and_then(|key| outbound::credential(provider, key))
         {
             for name in &crate::request::identity::CREDENTIAL_FIELDS {
                 request.remove_header(name);

@@ -21,3 +21,4 @@ mod sharing;
 mod stale;
 mod storing;
 mod switches;
+mod translating;
