@@ -19,30 +19,30 @@ pub struct Library {
     pub name: &'static str,
     program: PathBuf,
     arguments: Vec<String>,
-    all: bool,
+    scenarios: Option<&'static str>,
 }
 
 impl Library {
-    /// A Python environment made by `install`; `all` runs Anthropic's and Google's clients too.
-    pub fn python(name: &'static str, all: bool) -> Self {
+    /// A Python environment made by `install`; `scenarios` is the switch that chooses them.
+    pub fn python(name: &'static str, scenarios: Option<&'static str>) -> Self {
         let environment = root().join(format!(".venv-{name}"));
         let program = environment.join("bin/python");
         require(&environment.join("installed.txt"), &root().join(format!("python/{name}.txt")));
-        Self { name, program, arguments: vec![path(&root().join("python/run.py"))], all }
+        Self { name, program, arguments: vec![path(&root().join("python/run.py"))], scenarios }
     }
 
     /// A Node package made by `install`.
-    pub fn node(name: &'static str, all: bool) -> Self {
+    pub fn node(name: &'static str, scenarios: Option<&'static str>) -> Self {
         let package = root().join("node").join(name);
         require(&package.join("node_modules/installed.json"), &package.join("package-lock.json"));
         let script = path(&root().join("node/run.mjs"));
-        Self { name, program: "node".into(), arguments: vec![script, name.to_owned()], all }
+        Self { name, program: "node".into(), arguments: vec![script, name.to_owned()], scenarios }
     }
 
     /// Runs every scenario against a base URL.
     pub async fn run(&self, base_url: &str) -> Seen {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).arg(base_url).args(self.all.then_some("--all"));
+        command.args(&self.arguments).arg(base_url).args(self.scenarios);
         // A proxy or key of the machine's own must not reach the clients.
         for name in
             ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "OPENAI_BASE_URL", "OPENAI_API_KEY"]
@@ -65,7 +65,7 @@ fn scenario(line: &str) -> (String, Value) {
     (seen["scenario"].as_str().unwrap().to_owned(), seen)
 }
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk")
 }
 

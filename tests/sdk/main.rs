@@ -8,6 +8,7 @@
 
 mod compare;
 mod library;
+mod translated;
 
 use pareto::config::{Config, Environment};
 use pareto::demo::provider::{Behaviour, Provider};
@@ -50,20 +51,20 @@ fn before(provider: &Provider) -> Sidecar {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn openai_python_2() {
-    sees_the_same(Library::python("openai-2", false)).await;
+    sees_the_same(Library::python("openai-2", None)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn openai_python_3_anthropic_and_google() {
-    sees_the_same(Library::python("openai-3", true)).await;
+    sees_the_same(Library::python("openai-3", Some("--all"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn openai_node_6() {
-    sees_the_same(Library::node("openai-6", false)).await;
+    sees_the_same(Library::node("openai-6", None)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn openai_node_7_anthropic_and_google() {
-    sees_the_same(Library::node("openai-7", true)).await;
+    sees_the_same(Library::node("openai-7", Some("--all"))).await;
 }

@@ -1,9 +1,10 @@
 """Runs SDK scenarios against a base URL and prints one JSON object per scenario.
 
-    run.py BASE_URL [--all] [--only NAME]
+    run.py BASE_URL [--all | --translated] [--only NAME]
 
 BASE_URL is what an OpenAI client takes (it ends in /v1). With --all the Anthropic and Gemini clients run
-too, against the same host. Each line is {"scenario", "transport", "outcome", "result"}: everything the
+too, against the same host. With --translated those scenarios run that are answered by a provider of another
+API. Each line is {"scenario", "transport", "outcome", "result"}: everything the
 application could see, with ids and times masked, so that two runs can be compared for equality.
 `transport` marks scenarios whose failure a proxy reports in its own words.
 """
@@ -22,9 +23,20 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("base_url")
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--translated", action="store_true")
     parser.add_argument("--only")
     arguments = parser.parse_args()
+    site = Site(arguments.base_url)
+    for function, transport in scenarios(arguments):
+        if arguments.only in (None, function.__name__):
+            report(function, transport, site)
 
+
+def scenarios(arguments):
+    if arguments.translated:
+        import translated
+
+        return translated.SCENARIOS
     # Each of them fills the table.
     import openai_chat
     import openai_endpoints
@@ -36,10 +48,7 @@ def main():
         import other_sdks
 
         table += other_sdks.SCENARIOS
-    site = Site(arguments.base_url)
-    for function, transport in table:
-        if arguments.only in (None, function.__name__):
-            report(function, transport, site)
+    return table
 
 
 class Site:
