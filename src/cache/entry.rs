@@ -135,7 +135,8 @@ impl Entry {
         }
     }
 
-    fn frames(&self) -> Vec<Frame> {
+    /// The answer as it was recorded.
+    pub fn frames(&self) -> Vec<Frame> {
         if self.form == Form::Whole {
             return vec![Frame::Piece(self.body.clone())];
         }

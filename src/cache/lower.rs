@@ -5,19 +5,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 
 use super::codec::Codec;
 use super::disk::Disk;
 use super::entry::Entry;
-use super::envelope::Refused;
+use super::memory::Memory;
 use super::purges::{Purge, Purges};
+use super::redis::{Adopt, Shared, SharedSecret};
 use super::{Found, Tier};
+use crate::io::envelope::Refused;
 use crate::request::key::CacheKey;
 
 /// Entries that may wait to be written.
 const QUEUE: usize = 4096;
+/// How many are written at the same time.
+const BATCH: usize = 64;
 /// Their bytes. What finds no room is not written: the queue must not be a second cache.
 const QUEUED_BYTES: u64 = 64 << 20;
 
@@ -25,11 +31,13 @@ const QUEUED_BYTES: u64 = 64 << 20;
 pub struct Lower {
     parts: Arc<Parts>,
     queue: Sender<Job>,
+    secret: Mutex<Option<(SharedSecret, Adopt)>>,
 }
 
 struct Parts {
     codec: Codec,
     disk: Option<Disk>,
+    redis: Option<Arc<Shared>>,
     queued: AtomicU64,
     skipped: AtomicU64,
     refused: Mutex<[[u64; 3]; 2]>,
@@ -37,6 +45,8 @@ struct Parts {
 
 enum Job {
     Store(Arc<Entry>, Duration),
+    /// Answered once all before it is written.
+    Written(oneshot::Sender<()>),
 }
 
 /// What the tiers below the memory have to tell.
@@ -51,11 +61,18 @@ pub struct LowerReadings {
 }
 
 impl Lower {
-    /// Tiers that are there, and the task that writes to them.
-    pub fn start(codec: Codec, disk: Option<Disk>) -> Self {
+    /// Tiers that are there, and the task that writes to them. `secret` is what keys entries where all
+    /// sidecars on one Redis have to agree on it there, and what is done with theirs.
+    pub fn start(
+        codec: Codec,
+        disk: Option<Disk>,
+        redis: Option<Arc<Shared>>,
+        secret: Option<(SharedSecret, Adopt)>,
+    ) -> Self {
         let parts = Parts {
             codec,
             disk,
+            redis,
             queued: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             refused: Mutex::default(),
@@ -63,7 +80,15 @@ impl Lower {
         let (queue, jobs) = channel(QUEUE);
         let parts = Arc::new(parts);
         tokio::spawn(parts.clone().write(jobs));
-        Self { parts, queue }
+        Self { parts, queue, secret: Mutex::new(secret) }
+    }
+
+    /// Agrees with other sidecars on what is purged from now on.
+    pub(super) fn agree(&self, memory: &Arc<Memory>, purges: &Arc<Mutex<Purges>>) {
+        if let Some(redis) = &self.parts.redis {
+            let secret = self.secret.lock().take();
+            tokio::spawn(redis.clone().agree(memory.clone(), purges.clone(), secret));
+        }
     }
 
     /// The entry under a key from the uppermost tier that has one which is not purged.
@@ -74,7 +99,20 @@ impl Lower {
         {
             return Some(Found { entry, tier: Tier::Disk });
         }
-        None
+        let bytes = self.parts.redis.as_ref()?.get(&key).await?;
+        let entry = self.parts.opened(Tier::Redis, key, bytes.clone(), purges)?;
+        if let Some(disk) = &self.parts.disk {
+            disk.put(key, bytes);
+        }
+        Some(Found { entry, tier: Tier::Redis })
+    }
+
+    /// Resolves once what was stored before is written, or cannot be.
+    pub async fn written(&self) {
+        let (done, written) = oneshot::channel();
+        if self.queue.send(Job::Written(done)).await.is_ok() {
+            let _ = written.await;
+        }
     }
 
     /// Writes an entry soon; it is of use for `keep` at most.
@@ -89,8 +127,11 @@ impl Lower {
         }
     }
 
-    /// Remembers a purge for the next start.
+    /// Remembers a purge for the next start, and tells the other sidecars.
     pub fn purged(&self, generation: u64, purge: &Purge) {
+        if let Some(redis) = &self.parts.redis {
+            redis.purge(purge);
+        }
         if let Some(disk) = &self.parts.disk {
             disk.purged(generation, purge);
         }
@@ -100,9 +141,10 @@ impl Lower {
     pub fn readings(&self) -> LowerReadings {
         let parts = &self.parts;
         let refused = parts.refused.lock();
-        let disk = parts.disk.iter();
+        let disk = parts.disk.iter().map(|disk| ("disk", Some(disk.bytes()), disk.is_up(), disk.errors()));
+        let redis = parts.redis.iter().map(|redis| ("redis", None, redis.is_up(), redis.errors()));
         LowerReadings {
-            tiers: disk.map(|disk| ("disk", Some(disk.bytes()), disk.is_up(), disk.errors())).collect(),
+            tiers: disk.chain(redis).collect(),
             skipped: parts.skipped.load(Relaxed),
             refused: [Tier::Disk, Tier::Redis]
                 .into_iter()
@@ -139,12 +181,31 @@ impl Parts {
     }
 
     async fn write(self: Arc<Self>, mut jobs: Receiver<Job>) {
-        while let Some(Job::Store(entry, _keep)) = jobs.recv().await {
-            self.queued.fetch_sub(entry.weight(), Relaxed);
-            let Some(bytes) = self.encode(&entry).await else { continue };
-            if let Some(disk) = &self.disk {
-                disk.put(entry.key, bytes);
+        let mut batch = Vec::with_capacity(BATCH);
+        while jobs.recv_many(&mut batch, BATCH).await > 0 {
+            let mut told = Vec::new();
+            let mut writes = Vec::new();
+            for job in batch.drain(..) {
+                match job {
+                    Job::Store(entry, keep) => writes.push(self.store(entry, keep)),
+                    Job::Written(done) => told.push(done),
+                }
             }
+            join_all(writes).await;
+            for done in told {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    async fn store(self: &Arc<Self>, entry: Arc<Entry>, keep: Duration) {
+        self.queued.fetch_sub(entry.weight(), Relaxed);
+        let Some(bytes) = self.encode(&entry).await else { return };
+        if let Some(redis) = &self.redis {
+            redis.put(&entry.key, &bytes, keep).await;
+        }
+        if let Some(disk) = &self.disk {
+            disk.put(entry.key, bytes);
         }
     }
 

@@ -6,18 +6,17 @@
 pub mod codec;
 pub mod disk;
 pub mod entry;
-pub mod envelope;
 mod lookups;
 pub mod lower;
 pub mod memory;
 pub mod purges;
+pub mod redis;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::io::clock::Clock;
 use crate::request::key::CacheKey;
 use entry::Entry;
 use lookups::Lookups;
@@ -28,11 +27,10 @@ use purges::Purges;
 
 /// The stored answers of this process, and those it shares.
 pub struct Cache {
-    memory: Memory,
+    memory: Arc<Memory>,
     purges: Arc<Mutex<Purges>>,
     lower: Option<Lower>,
     lookups: Lookups,
-    clock: Clock,
 }
 
 /// Where an answer was found.
@@ -76,8 +74,12 @@ impl Found {
 impl Cache {
     /// A cache that holds about `capacity` bytes in memory, over the tiers in `lower` if there are
     /// any; `purges` is what those remember.
-    pub fn new(capacity: u64, lower: Option<Lower>, purges: Arc<Mutex<Purges>>, clock: Clock) -> Self {
-        Self { memory: Memory::new(capacity), purges, lower, lookups: Lookups::default(), clock }
+    pub fn new(capacity: u64, lower: Option<Lower>, purges: Arc<Mutex<Purges>>) -> Self {
+        let memory = Arc::new(Memory::new(capacity));
+        if let Some(lower) = &lower {
+            lower.agree(&memory, &purges);
+        }
+        Self { memory, purges, lower, lookups: Lookups::default() }
     }
 
     /// The entry under a key in memory, fresh or stale. A stale one stays until it is replaced or its
@@ -100,6 +102,13 @@ impl Cache {
             Some(found)
         };
         self.lookups.share(key, look).await
+    }
+
+    /// Resolves once what was stored before has reached the tiers below, or cannot.
+    pub async fn written(&self) {
+        if let Some(lower) = &self.lower {
+            lower.written().await;
+        }
     }
 
     /// Keeps an entry of a lower tier in memory, unless it was purged while it was read.
@@ -131,7 +140,7 @@ impl Cache {
     /// Removes what `purge` describes and says how many entries in memory that were.
     pub fn purge(&self, purge: Purge) -> usize {
         let mut purges = self.purges.lock();
-        let generation = purges.next(self.clock.unix());
+        let generation = purges.next();
         if let Some(lower) = &self.lower {
             lower.purged(generation, &purge);
         }

@@ -1,13 +1,11 @@
 //! What was purged and when: tiers outside the memory are not searched, their entries are judged when
 //! they are read.
 //!
-//! Every purge has a generation, a number that only grows: milliseconds since 1970 and a count within
-//! the millisecond, which is what Redis numbers the entries of a stream with, so that generations from
-//! there and from here are of one kind. An entry carries the latest generation known when its call
+//! Every purge has a generation, a number that only grows: with Redis the number it gives the entry of a
+//! stream (milliseconds since 1970 and a count within the millisecond), else one more each time. An entry carries the latest generation known when its call
 //! began; a later purge that describes it covers it. To purge is O(1) whatever is stored.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -62,10 +60,10 @@ impl Purges {
         self.latest
     }
 
-    /// The generation of a purge made now, `now` since 1970.
-    pub fn next(&self, now: Duration) -> u64 {
-        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX >> PER_MILLISECOND) << PER_MILLISECOND;
-        now.max(self.latest + 1)
+    /// The generation of a purge made here. The next one and no more, whatever this machine's clock
+    /// says: a purge of another sidecar, which Redis numbers, must still come after it.
+    pub fn next(&self) -> u64 {
+        self.latest + 1
     }
 
     /// Takes a purge in, made here or elsewhere.

@@ -1,4 +1,9 @@
-//! Flights: one upstream call for all who ask the same at the same time (single-flight).
+//! Flights: one upstream call for all who ask the same at the same time (single-flight), in this
+//! process and, with a Redis, across sidecars.
+
+pub mod follower;
+pub mod leader;
+pub mod shared;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -125,6 +130,13 @@ impl Flights {
             flights.values().map(|flight| flight.recording.readers().saturating_sub(1)).sum()
         };
         self.shards.iter().map(|shard| aboard(&shard.lock())).sum()
+    }
+}
+
+impl Landing {
+    /// What the flight is for.
+    pub fn key(&self) -> CacheKey {
+        self.key
     }
 }
 

@@ -34,19 +34,19 @@ const MOST_ALARMS: usize = 1024;
 impl Kept {
     /// What the first generation starts with.
     pub fn new(config: &Config, telemetry: Arc<Telemetry>, storage: Storage) -> Self {
-        let Storage { lower, purges, secret, clock, counts } = storage;
+        let Storage { lower, purges, shared, secret, clock, counts } = storage;
         let memo = config.storage.memory / MEMO_SHARE;
         let vectors = config.storage.memory / VECTORS_SHARE;
         let mut seed = [0; 8];
-        seed.copy_from_slice(&secret.0[..8]);
+        seed.copy_from_slice(&secret.load().0[..8]);
         let (sender, alarms) = tokio::sync::mpsc::channel(MOST_ALARMS);
-        let seeded = subjects(&secret);
+        let subjects = subjects(&secret.load());
         let book = match counts {
-            Some(path) => Book::kept(clock, sender, seeded, path),
-            None => Arc::new(Book::new(clock, sender, seeded)),
+            Some(path) => Book::kept(clock, sender, subjects, path),
+            None => Arc::new(Book::new(clock, sender, subjects)),
         };
         Self {
-            cache: Cache::new(config.storage.memory - memo - vectors, lower, purges, clock),
+            cache: Cache::new(config.storage.memory - memo - vectors, lower, purges),
             vectors: Vectors::new(vectors),
             fetching: Arc::default(),
             flights: Arc::new(Flights::default()),
@@ -55,7 +55,9 @@ impl Kept {
             alarms: Mutex::new(Some(alarms)),
             healths: Healths::default(),
             telemetry,
+            shared,
             secret,
+            subjects,
         }
     }
 }
@@ -81,7 +83,7 @@ impl Gateway {
     pub fn build(config: Config, io: Io, kept: Arc<Kept>) -> Self {
         let limits = if config.features.limits == Switch::Off { &[][..] } else { &config.limits };
         Self {
-            admission: Admission::new(limits, &kept.limits, subjects(&kept.secret)),
+            admission: Admission::new(limits, &kept.limits, kept.subjects),
             router: Router::new(&config, &kept.healths, io.clock.now()),
             prices: PriceTable::new(&config.prices),
             groups: Groups::default(),

@@ -46,7 +46,7 @@ impl Gateway {
         let share = self.config.cache.share;
         let folding = self.folding(cache_mode, coalesce, overrides.cache.normalize);
         let plan = Plan {
-            key: wanted.then(|| CacheKey::of(request, &route.id, share, folding, &self.kept.secret)),
+            key: wanted.then(|| CacheKey::of(request, &route.id, share, folding, &self.kept.secret.load())),
             cache: self.cache_plan(
                 request,
                 if bypass.is_some() { Mode::Skip } else { cache_mode },

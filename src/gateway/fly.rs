@@ -65,6 +65,11 @@ impl Flight {
         self.alone = true;
     }
 
+    /// The longest it may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.departure.as_ref().map_or(Duration::ZERO, |departure| departure.course.route().total)
+    }
+
     /// Whether nobody listened from the start.
     pub(super) fn is_alone(&self) -> bool {
         self.alone
@@ -122,9 +127,14 @@ impl Gateway {
         landing: Option<Landing>,
     ) {
         match self.flight(request, decision, fare) {
-            Ok(flight) => {
-                tokio::spawn(self.clone().fly(flight, recorder, landing));
-            }
+            Ok(flight) => match landing {
+                Some(landing) if decision.plan.coalesce == Mode::Act => {
+                    tokio::spawn(self.clone().fly_for_all(flight, recorder, landing));
+                }
+                landing => {
+                    tokio::spawn(self.clone().fly(flight, recorder, landing));
+                }
+            },
             Err(error) => recorder.finish(Ending::Failed(error)),
         }
     }
@@ -140,12 +150,17 @@ impl Gateway {
     ) {
         let Ok(mut flight) = self.flight(request, decision, fare) else { return };
         flight.finish_alone();
-        tokio::spawn(self.clone().fly(flight, recorder, Some(landing)));
+        tokio::spawn(self.clone().fly_for_all(flight, recorder, landing));
     }
 
     /// Flies: from the first attempt to the stored answer. Ends early once nobody listens, unless the
     /// answer is wanted for the cache all the same.
-    async fn fly(self: Arc<Self>, mut flight: Flight, recorder: Recorder, landing: Option<Landing>) {
+    pub(super) async fn fly(
+        self: Arc<Self>,
+        mut flight: Flight,
+        recorder: Recorder,
+        landing: Option<Landing>,
+    ) {
         let Some(departure) = flight.departure.take() else { return };
         let recording = recorder.recording().clone();
         let stop = flight.abandoned == Abandoned::Stop || flight.key.is_none();

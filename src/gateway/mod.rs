@@ -18,12 +18,14 @@ mod opening;
 mod record;
 mod respond;
 mod ruling;
+mod sharing;
 pub mod storage;
 mod translate;
 mod travel;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use parking_lot::Mutex;
@@ -31,6 +33,7 @@ use tokio::sync::mpsc::Receiver;
 
 use crate::cache::Cache;
 use crate::coalesce::Flights;
+use crate::coalesce::shared::SharedFlights;
 use crate::config::Config;
 use crate::embedding::store::Vectors;
 use crate::exchange::{ApiResponse, Exchange, Settle, Settling};
@@ -80,8 +83,12 @@ pub struct Kept {
     pub healths: Healths,
     /// The counts.
     pub telemetry: Arc<Telemetry>,
-    /// Keys every digest of this process.
-    pub secret: Secret,
+    /// The calls shared with other sidecars, where there is a Redis.
+    pub shared: Option<Arc<SharedFlights>>,
+    /// Keys every digest of this installation.
+    pub secret: Arc<ArcSwap<Secret>>,
+    /// Keys the names that limits count by: as the secret was at the start, for counts go on under one.
+    subjects: u64,
 }
 
 /// One generation of the configuration, at work.
@@ -125,7 +132,7 @@ impl Gateway {
             head,
             facts,
             body,
-            identity: Identity::of(head, &self.config.tenants.identify, &self.kept.secret),
+            identity: Identity::of(head, &self.config.tenants.identify, &self.kept.secret.load()),
             control: CacheControl::of(&head.headers),
             retries: retries.and_then(|count| count.to_str().ok()?.parse().ok()).unwrap_or(0),
         }

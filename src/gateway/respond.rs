@@ -219,10 +219,11 @@ impl Gateway {
                 shared = None;
                 continue;
             }
-            if followed.is_some() {
+            let followed = followed.is_some() || playback.recording().is_from_elsewhere();
+            if followed {
                 exchange.outcome = Outcome::Collapsed;
             }
-            return self.play(request, decision, &head, playback, followed.is_some(), exchange).await;
+            return self.play(request, decision, &head, playback, followed, exchange).await;
         }
     }
 

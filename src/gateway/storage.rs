@@ -3,7 +3,7 @@
 //! What is stored outlives the process only if its keys come out the same again. With
 //! `encryption_key` the secret is derived from it, from the last in a list, so that a new key can be
 //! put in front without losing what is stored. Else a disk has it in a file of its own that only its
-//! owner reads. Whoever reads the disk reads the answers either way; the secret adds that a key in
+//! owner reads, and sidecars on one Redis agree on one there (`cache::redis`). Whoever reads the disk reads the answers either way; the secret adds that a key in
 //! the store, without the file, confirms no guess at a prompt.
 
 use std::io::{ErrorKind, Read, Write};
@@ -11,15 +11,19 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use crate::cache::codec::Codec;
 use crate::cache::disk::Disk;
-use crate::cache::envelope::Envelope;
 use crate::cache::lower::Lower;
 use crate::cache::purges::Purges;
+use crate::cache::redis::{Adopt, Shared, SharedSecret};
+use crate::coalesce::shared::SharedFlights;
 use crate::config::{Config, storage};
 use crate::io::clock::Clock;
+use crate::io::envelope::Envelope;
+use crate::io::redis::Redis;
 use crate::request::identity::Secret;
 use crate::response::recording::MAX_RECORDING;
 
@@ -27,7 +31,8 @@ use crate::response::recording::MAX_RECORDING;
 pub struct Storage {
     pub(super) lower: Option<Lower>,
     pub(super) purges: Arc<Mutex<Purges>>,
-    pub(super) secret: Secret,
+    pub(super) shared: Option<Arc<SharedFlights>>,
+    pub(super) secret: Arc<ArcSwap<Secret>>,
     pub(super) clock: Clock,
     /// Where limits keep their counts: beside the answers, never among what makes room for others.
     pub(super) counts: Option<PathBuf>,
@@ -36,29 +41,51 @@ pub struct Storage {
 impl Storage {
     /// Memory alone.
     pub fn in_memory(secret: Secret, clock: Clock) -> Self {
-        Self { lower: None, purges: Arc::default(), secret, clock, counts: None }
+        let secret = Arc::new(ArcSwap::from_pointee(secret));
+        Self { lower: None, purges: Arc::default(), shared: None, secret, clock, counts: None }
     }
 
     /// The tiers of `config`. One that cannot be opened starts off and is tried again.
     ///
     /// # Errors
-    /// Threads cannot be started.
+    /// Threads cannot be started, or Redis cannot be used as its settings say.
     pub fn open(config: &Config, clock: Clock) -> std::io::Result<Self> {
         let settings = &config.storage;
         let derived = settings
             .encryption_keys
             .last()
             .map(|key| Secret(blake3::derive_key("pareto 2026 secret of keys", key.expose().as_bytes())));
-        let Some(disk) = &settings.disk else {
-            return Ok(Self::in_memory(derived.unwrap_or_else(|| Secret(rand::random())), clock));
+        let is_derived = derived.is_some();
+        let kept = || settings.disk.as_ref().map_or_else(|| Secret(rand::random()), kept_beside);
+        let mut storage = Self::in_memory(derived.unwrap_or_else(kept), clock);
+        if settings.disk.is_none() && settings.redis.is_none() {
+            return Ok(storage);
+        }
+        storage.counts = settings.disk.as_ref().map(|disk| disk.path.join("limits"));
+        let envelope = Arc::new(Envelope::new(&settings.encryption_keys, MAX_RECORDING));
+        let disk = settings.disk.clone().map(|disk| Disk::start(disk, storage.purges.clone())).transpose()?;
+        let redis = settings.redis.clone().map(Redis::start).transpose()?;
+        storage.shared = redis.clone().map(|redis| SharedFlights::start(redis, envelope.clone()));
+        let tier = redis.map(|redis| Shared::new(redis, is_derived));
+        let agreed = (tier.is_some() && !is_derived).then(|| storage.agreement(settings.disk.as_ref()));
+        storage.lower = Some(Lower::start(Codec::new(envelope, clock), disk, tier, agreed));
+        Ok(storage)
+    }
+
+    /// The secret to agree on with other sidecars, and what is done once theirs is known.
+    fn agreement(&self, disk: Option<&storage::Disk>) -> (SharedSecret, Adopt) {
+        let (secret, disk) = (self.secret.clone(), disk.cloned());
+        let mine = secret.load().0;
+        let adopt = move |theirs| {
+            secret.store(Arc::new(Secret(theirs)));
+            if let Some(disk) = &disk {
+                let path = disk.path.join("secret");
+                if let Err(error) = std::fs::write(&path, theirs) {
+                    tracing::warn!(%error, path = %path.display(), "the secret cannot be kept");
+                }
+            }
         };
-        let secret = derived.unwrap_or_else(|| kept_beside(disk));
-        let purges: Arc<Mutex<Purges>> = Arc::default();
-        let counts = Some(disk.path.join("limits"));
-        let disk = Disk::start(disk.clone(), purges.clone())?;
-        let codec = Codec::new(Envelope::new(&settings.encryption_keys, MAX_RECORDING), clock);
-        let lower = Some(Lower::start(codec, Some(disk)));
-        Ok(Self { lower, purges, secret, clock, counts })
+        (mine, Box::new(adopt))
     }
 }
 

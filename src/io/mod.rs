@@ -3,7 +3,9 @@
 
 pub mod clock;
 pub mod connections;
+pub mod envelope;
 pub mod pingora;
+pub mod redis;
 pub mod resolver;
 pub mod upstream;
 

@@ -2,6 +2,7 @@
 
 pub mod cost;
 pub mod headers;
+pub mod packed;
 pub mod price;
 pub mod recording;
 pub mod shape;

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -115,6 +116,8 @@ struct State {
 /// An answer under way, shared by its writer and its readers.
 pub struct Recording {
     state: Mutex<State>,
+    /// Another sidecar makes the call.
+    elsewhere: AtomicBool,
     /// Something new to read.
     grown: Notify,
     /// A reader moved on or left.
@@ -144,8 +147,12 @@ impl Recording {
             reading: 1,
             closed: false,
         };
-        let recording =
-            Arc::new(Self { state: Mutex::new(state), grown: Notify::new(), read: Notify::new() });
+        let recording = Arc::new(Self {
+            state: Mutex::new(state),
+            elsewhere: AtomicBool::new(false),
+            grown: Notify::new(),
+            read: Notify::new(),
+        });
         (Recorder(recording.clone()), Playback { recording, slot: 0 })
     }
 
@@ -193,6 +200,16 @@ impl Recording {
     pub fn frames(&self) -> Option<Vec<Frame>> {
         let state = self.state.lock();
         (state.dropped == 0).then(|| state.frames.iter().cloned().collect())
+    }
+
+    /// Notes that another sidecar makes the call; before its head.
+    pub fn comes_from_elsewhere(&self) {
+        self.elsewhere.store(true, Relaxed);
+    }
+
+    /// Whether another sidecar makes the call.
+    pub fn is_from_elsewhere(&self) -> bool {
+        self.elsewhere.load(Relaxed)
     }
 
     /// How many read this now.

@@ -114,6 +114,11 @@ impl Admin {
             tiers: lower.tiers,
             refused: lower.refused,
             skipped: lower.skipped,
+            locks: kept
+                .shared
+                .as_ref()
+                .map(|shared| (shared.attempts(), shared.failures()))
+                .unwrap_or_default(),
             limit_waiters: kept.limits.waiting(),
             budgets: kept.limits.budgets(),
             vector_bytes: kept.vectors.bytes(),

@@ -83,6 +83,9 @@ pub struct Metrics {
     tier_errors: IntCounterVec,
     cache_refused: IntCounterVec,
     cache_skipped: IntCounter,
+    redis_errors: IntCounter,
+    lock_attempts: IntCounter,
+    lock_failures: IntCounter,
     flight_waiters: IntGauge,
     batch_waiting: IntGauge,
     connections: IntGaugeVec,
@@ -107,6 +110,8 @@ pub struct Readings {
     pub refused: Vec<(&'static str, &'static str, u64)>,
     /// Answers not written to a lower tier for want of room in the queue.
     pub skipped: u64,
+    /// Leases asked for, and those that could not be asked for or were lost.
+    pub locks: (u64, u64),
     /// Requests that wait for another's call.
     pub flight_waiters: usize,
     /// Requests that wait for a limit to let them through.
@@ -323,6 +328,15 @@ impl Metrics {
                 "cache_writes_skipped_total",
                 "Answers not written to a lower tier, which was slower than they came.",
             )?,
+            redis_errors: make.counter(
+                "redis_errors_total",
+                "Calls to Redis that failed, and connections that could not be made.",
+            )?,
+            lock_attempts: make.counter("lock_attempts_total", "Leases of flights across sidecars asked for.")?,
+            lock_failures: make.counter(
+                "lock_failures_total",
+                "Leases of flights across sidecars that could not be asked for or were lost.",
+            )?,
             flight_waiters: make.gauge("flight_waiters", "Requests waiting for another's call.")?,
             batch_waiting: make
                 .gauge("batch_waiting", "Embedding requests that wait for a call to take off.")?,
@@ -368,12 +382,17 @@ impl Metrics {
                 self.cache_bytes.with_label_values(&[tier]).set(signed(*bytes));
             }
             self.tier_up.with_label_values(&[tier]).set(i64::from(*up));
+            if *tier == "redis" {
+                catch_up(&self.redis_errors, *errors);
+            }
             catch_up(&self.tier_errors.with_label_values(&[tier]), *errors);
         }
         for (tier, reason, count) in &readings.refused {
             catch_up(&self.cache_refused.with_label_values(&[tier, reason]), *count);
         }
         catch_up(&self.cache_skipped, readings.skipped);
+        catch_up(&self.lock_attempts, readings.locks.0);
+        catch_up(&self.lock_failures, readings.locks.1);
         self.flight_waiters.set(signed(readings.flight_waiters as u64));
         self.limit_waiters.set(signed(readings.limit_waiters as u64));
         self.budget_used.reset();

@@ -15,6 +15,7 @@ mod life;
 mod limits;
 mod metering;
 mod normalise;
+mod redis;
 mod reload;
 mod rules;
 mod sharing;

@@ -6,6 +6,7 @@ mod ask;
 mod binary;
 mod metrics;
 mod raw;
+mod redis;
 mod sidecar;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use answer::{Answer, Live};
 pub use ask::Ask;
 pub use binary::Binary;
 pub use raw::{Raw, Received};
+pub use redis::{Redis, free_port};
 pub use sidecar::{Pareto, chat};
 
 pub use ::pareto::demo::provider::{Behaviour, Fault, Hold, Provider};

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pareto::config::Environment;
 use pareto::server::{Listeners, Source};
@@ -14,7 +15,7 @@ use super::{Answer, Ask, PATIENCE, Provider, metrics, provider, within};
 
 /// A sidecar and its provider.
 pub struct Pareto {
-    pub provider: Provider,
+    pub provider: Arc<Provider>,
     pub sidecar: Sidecar,
     client: Client,
     directory: TempDir,
@@ -28,7 +29,8 @@ impl Pareto {
     }
 
     /// As [`Pareto::start`], before a provider that already runs.
-    pub fn before(provider: Provider, sections: &str) -> Self {
+    pub fn before(provider: impl Into<Arc<Provider>>, sections: &str) -> Self {
+        let provider = provider.into();
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("pareto.yaml");
         std::fs::write(&path, file(&provider, sections)).unwrap();
@@ -43,7 +45,7 @@ impl Pareto {
     }
 
     /// Ends the sidecar; its provider lives on.
-    pub async fn stop(self) -> Provider {
+    pub async fn stop(self) -> Arc<Provider> {
         let Self { provider, sidecar, client, directory: _directory } = self;
         // Its idle connections keep the server's side of them.
         drop(client);

@@ -40,7 +40,7 @@ impl Gateway {
             tokio::spawn(self.clone().call_inputs(vec![leg(pieces, whole)]));
             return false;
         }
-        let group = order.group(&self.kept.secret);
+        let group = order.group(&self.kept.secret.load());
         if batch == Mode::Observe {
             let leg = leg(pieces, whole);
             let now = self.io.clock.now();

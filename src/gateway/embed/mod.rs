@@ -57,7 +57,7 @@ impl Gateway {
         }
         let asked = Asked::read(request.endpoint, &request.body)?;
         let share = self.config.cache.share;
-        let keys = Keys::new(request, &asked, &decision.route.id, share, &self.kept.secret);
+        let keys = Keys::new(request, &asked, &decision.route.id, share, &self.kept.secret.load());
         let keys: Option<Vec<CacheKey>> = asked.inputs.iter().map(|input| keys.of(input)).collect();
         let keys = keys?;
         exchange.provider = Some(decision.route.targets[0].account.name.clone());

@@ -49,7 +49,7 @@ impl Gateway {
         let unread = || ApiError::unavailable("A text could not be written as a request for its embedding.");
         let asked = Asked::read(Endpoint::Embeddings, &body).ok_or_else(unread)?;
         let share = self.config.cache.share;
-        let keys = Keys::new(&asks, &asked, &decision.route.id, share, &self.kept.secret);
+        let keys = Keys::new(&asks, &asked, &decision.route.id, share, &self.kept.secret.load());
         let key = asked.inputs.first().and_then(|input| keys.of(input)).ok_or_else(unread)?;
         match self.vectors(&asks, &decision, &asked, &[key], None).await {
             Ok(found) => found.vectors.first().map(|(vector, _)| vector.floats.clone()).ok_or_else(unread),

@@ -21,7 +21,7 @@ impl Gateway {
     /// Whether a rule refuses a request that is not read.
     pub fn refuses(&self, head: &Parts) -> Option<Refusal> {
         let rules = self.rules.as_ref().filter(|rules| rules.meet_unread())?;
-        let identity = Identity::of(head, &self.config.tenants.identify, &self.kept.secret);
+        let identity = Identity::of(head, &self.config.tenants.identify, &self.kept.secret.load());
         let mode = self.config.features.rules.mode(identity.hash());
         if mode == Mode::Skip {
             return None;

@@ -1,4 +1,4 @@
-//! What is around an entry outside this process: a version, and a proof that it is whole: a checksum,
+//! What is around an entry, or a part of one, outside this process: a version, and a proof that it is whole: a checksum,
 //! or with a key an AEAD's tag over a text that only the key opens.
 //!
 //! ```text
@@ -13,7 +13,6 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::config::Secret;
-use crate::request::key::CacheKey;
 
 /// The version written. Another version's entry is no entry.
 const VERSION: u8 = 1;
@@ -88,8 +87,8 @@ fn nonce() -> Nonce {
 }
 
 /// What is authenticated beside the text: the head, and the key the entry lies under.
-fn bound(head: &[u8], key: &CacheKey) -> Aad<Vec<u8>> {
-    Aad::from([head, key.bytes()].concat())
+fn bound(head: &[u8], key: &[u8]) -> Aad<Vec<u8>> {
+    Aad::from([head, key].concat())
 }
 
 impl Envelope {
@@ -100,7 +99,7 @@ impl Envelope {
     }
 
     /// The payload as it is written under `key`; `None` where the cipher refuses (a text of 64 GiB).
-    pub fn wrap(&self, key: &CacheKey, payload: &[u8]) -> Option<Vec<u8>> {
+    pub fn wrap(&self, key: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
         let packed = (payload.len() >= COMPRESS_FROM)
             .then(|| zstd::bulk::compress(payload, LEVEL).ok())
             .flatten()
@@ -132,7 +131,7 @@ impl Envelope {
     ///
     /// # Errors
     /// It is not one of ours, or no longer as we wrote it.
-    pub fn open(&self, key: &CacheKey, mut wrapped: Vec<u8>) -> Result<Vec<u8>, Refused> {
+    pub fn open(&self, key: &[u8], mut wrapped: Vec<u8>) -> Result<Vec<u8>, Refused> {
         let &[version, flags, ..] = wrapped.as_slice() else { return Err(Refused::Damaged) };
         if version != VERSION || flags & !(COMPRESSED | SEALED) != 0 {
             return Err(Refused::Version);
@@ -164,10 +163,10 @@ impl Envelope {
     }
 }
 
-fn checksum(bytes: &[u8], key: &CacheKey) -> [u8; CHECKSUM] {
+fn checksum(bytes: &[u8], key: &[u8]) -> [u8; CHECKSUM] {
     let mut hasher = Xxh3Default::new();
     hasher.update(bytes);
-    hasher.update(key.bytes());
+    hasher.update(key);
     hasher.digest().to_le_bytes()
 }
 
@@ -182,8 +181,8 @@ mod tests {
         Envelope::new(&keys, LARGEST)
     }
 
-    fn key(number: u8) -> CacheKey {
-        CacheKey::from_bytes([number; 32])
+    fn key(number: u8) -> [u8; 32] {
+        [number; 32]
     }
 
     fn text() -> Vec<u8> {

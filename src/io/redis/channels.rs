@@ -1,0 +1,168 @@
+//! What other sidecars publish, told to whoever waits for it here. One connection for all of it.
+//!
+//! A message says only that there is something to read: one that is lost while the connection is
+//! made anew is made up for by looking, which [`Message::Look`] asks for.
+
+use std::collections::HashMap;
+use std::sync::Weak;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use parking_lot::Mutex;
+use redis::aio::PubSubSink;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use super::{CONNECT, Redis};
+
+/// Messages that may wait for one listener. One who is behind needs no more than to look.
+const QUEUE: usize = 64;
+/// Between two attempts to connect.
+const REST: Duration = Duration::from_millis(200);
+
+/// Who listens to what.
+#[derive(Default)]
+pub struct Channels {
+    listeners: Mutex<HashMap<String, Vec<Listener>>>,
+    next: std::sync::atomic::AtomicU64,
+    changes: Mutex<Option<mpsc::UnboundedSender<Change>>>,
+}
+
+/// One who listens: which, and where its messages go.
+type Listener = (u64, mpsc::Sender<Message>);
+
+/// Something heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// What was published.
+    Heard(Vec<u8>),
+    /// Messages may have been missed; from now on they are heard.
+    Look,
+}
+
+enum Change {
+    Subscribe(String),
+    Unsubscribe(String),
+}
+
+/// Listens to a channel until it is dropped.
+pub struct Listening<'c> {
+    channels: &'c Channels,
+    channel: String,
+    id: u64,
+    messages: mpsc::Receiver<Message>,
+}
+
+impl Channels {
+    /// Listens to a channel. The first message is [`Message::Look`], once messages are heard.
+    pub fn listen(&self, channel: String) -> Listening<'_> {
+        let (sender, messages) = mpsc::channel(QUEUE);
+        let id = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut listeners = self.listeners.lock();
+        listeners.entry(channel.clone()).or_default().push((id, sender));
+        self.change(Change::Subscribe(channel.clone()));
+        drop(listeners);
+        Listening { channels: self, channel, id, messages }
+    }
+
+    fn change(&self, change: Change) {
+        if let Some(changes) = &*self.changes.lock() {
+            let _ = changes.send(change);
+        }
+    }
+
+    fn tell(&self, channel: &str, message: &Message) {
+        if let Some(listeners) = self.listeners.lock().get(channel) {
+            for (_, listener) in listeners {
+                // One whose queue is full has something to read already.
+                let _ = listener.try_send(message.clone());
+            }
+        }
+    }
+}
+
+impl Listening<'_> {
+    /// The next message.
+    pub async fn next(&mut self) -> Message {
+        match self.messages.recv().await {
+            Some(message) => message,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        let mut listeners = self.channels.listeners.lock();
+        if let Some(list) = listeners.get_mut(&self.channel) {
+            list.retain(|(id, _)| *id != self.id);
+            if list.is_empty() {
+                listeners.remove(&self.channel);
+                self.channels.change(Change::Unsubscribe(self.channel.clone()));
+            }
+        }
+    }
+}
+
+/// Keeps the connection, again and again, for as long as anybody has the [`Redis`].
+pub(super) async fn listen(redis: Weak<Redis>) {
+    loop {
+        let Some(held) = redis.upgrade() else { return };
+        if held.is_up()
+            && let Ok(Ok(heard)) = timeout(CONNECT, held.server.listen()).await
+        {
+            let (changes, mut to_do) = mpsc::unbounded_channel();
+            let channels: Vec<String> = {
+                let listeners = held.channels.listeners.lock();
+                *held.channels.changes.lock() = Some(changes);
+                listeners.keys().cloned().collect()
+            };
+            let (mut sink, mut messages) = heard.split();
+            let broken = held.broken.clone();
+            for channel in channels {
+                if !subscribed(&mut sink, &channel).await {
+                    break;
+                }
+                held.channels.tell(&channel, &Message::Look);
+            }
+            drop(held);
+            let broken = broken.notified();
+            tokio::pin!(broken);
+            loop {
+                let next = tokio::select! {
+                    message = messages.next() => message.map(Ok),
+                    change = to_do.recv() => change.map(Err),
+                    () = &mut broken => None,
+                };
+                let (Some(next), Some(held)) = (next, redis.upgrade()) else { break };
+                let done = match next {
+                    Ok(message) => {
+                        let payload = Message::Heard(message.get_payload_bytes().to_vec());
+                        held.channels.tell(message.get_channel_name(), &payload);
+                        true
+                    }
+                    Err(Change::Subscribe(channel)) => {
+                        let done = subscribed(&mut sink, &channel).await;
+                        held.channels.tell(&channel, &Message::Look);
+                        done
+                    }
+                    Err(Change::Unsubscribe(channel)) => {
+                        // Somebody may have come since.
+                        let wanted = held.channels.listeners.lock().contains_key(&channel);
+                        wanted || matches!(timeout(CONNECT, sink.unsubscribe(&channel)).await, Ok(Ok(())))
+                    }
+                };
+                if !done {
+                    break;
+                }
+            }
+        } else {
+            drop(held);
+        }
+        sleep(REST).await;
+    }
+}
+
+async fn subscribed(sink: &mut PubSubSink, channel: &str) -> bool {
+    matches!(timeout(CONNECT, sink.subscribe(channel)).await, Ok(Ok(())))
+}

@@ -1,0 +1,83 @@
+//! A Redis Cluster, and its slots on the move.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use super::in_use;
+use crate::harness::{Pareto, Redis, free_port, provider, within};
+
+/// Three nodes that know each other and have all slots.
+async fn cluster() -> [Redis; 3] {
+    let nodes = [node().await, node().await, node().await];
+    let addresses: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+    let made = Command::new("redis-cli")
+        .args(["--cluster", "create"])
+        .args(&addresses)
+        .args(["--cluster-replicas", "0", "--cluster-yes"])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+    within("the cluster", async {
+        while nodes.iter().any(|node| !node.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok")) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    nodes
+}
+
+async fn node() -> Redis {
+    let bus = free_port().to_string();
+    Redis::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]).await
+}
+
+fn keys(nodes: &[Redis]) -> usize {
+    nodes
+        .iter()
+        .map(|node| node.cli(&["KEYS", "pareto:{*}"]).lines().filter(|key| key.ends_with('}')).count())
+        .sum()
+}
+
+#[tokio::test]
+async fn answers_are_shared_through_a_cluster_while_its_slots_move() {
+    let nodes = cluster().await;
+    let provider = Arc::new(provider().await);
+    let settings = format!(
+        "storage: {{redis: {{url: \"redis+cluster://127.0.0.1:{}\", timeout: 500ms}}}}",
+        nodes[0].port
+    );
+    let [first, second] = std::array::from_fn(|_| Pareto::before(provider.clone(), &settings));
+    in_use(&first, true).await;
+    in_use(&second, true).await;
+    for number in 0..20 {
+        assert_eq!(first.chat(&format!("before {number}")).await.status, 200);
+    }
+    within("the answers in Redis", async {
+        while keys(&nodes) < 20 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let ids = [0, 1].map(|at: usize| nodes[at].cli(&["CLUSTER", "MYID"]));
+    let address = format!("127.0.0.1:{}", nodes[0].port);
+    let mut moving = Command::new("redis-cli")
+        .args(["--cluster", "reshard", &address, "--cluster-from", &ids[0], "--cluster-to", &ids[1]])
+        .args(["--cluster-slots", "4000", "--cluster-yes"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut number = 0;
+    while moving.try_wait().unwrap().is_none() {
+        number += 1;
+        let answer = first.chat(&format!("while slots move {number}")).await;
+        assert!(answer.status == 200 && answer.whole);
+    }
+    in_use(&second, true).await;
+    let mut found = 0;
+    for number in 0..20 {
+        let answer = second.chat(&format!("before {number}")).await;
+        assert_eq!(answer.status, 200);
+        found += u32::from(answer.cache().ends_with("detail=redis"));
+    }
+    assert!(found >= 10, "only {found} of 20 were found after the move");
+}

@@ -1,0 +1,135 @@
+//! Identical requests on different sidecars make one call.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+
+use super::{sidecars, sidecars_with};
+use crate::harness::{Answer, Ask, Binary, CHAT, Fault, Hold, Pareto, Redis, chat, provider, within};
+
+/// Asks every sidecar `each` times at once, with the provider held back until all wait.
+async fn crowd(all: &[Pareto], each: u32, ask: impl Fn(&Pareto) -> Ask) -> Vec<Answer> {
+    let provider = all[0].provider.clone();
+    provider.hold(Hold::BeforeHead);
+    let asked: Vec<_> =
+        all.iter().flat_map(|pareto| (0..each).map(|_| ask(pareto).spawn()).collect::<Vec<_>>()).collect();
+    within("the call", provider.received(1)).await;
+    for pareto in all {
+        pareto.becomes("active_requests", &[], f64::from(each)).await;
+    }
+    provider.release();
+    join_all(asked).await.into_iter().map(Result::unwrap).collect()
+}
+
+async fn three_sidecars_make_one_call(ask: fn(&Pareto) -> Ask) {
+    let redis = Redis::start().await;
+    let all: [Pareto; 3] = sidecars(&redis).await;
+    let answers = crowd(&all, 300, ask).await;
+    assert!(!answers[0].said().is_empty());
+    for answer in &answers {
+        assert!(answer.status == 200 && answer.whole && answer.said() == answers[0].said());
+    }
+    assert_eq!(all[0].provider.total(), 1);
+}
+
+#[tokio::test]
+async fn nine_hundred_requests_on_three_sidecars_are_one_call() {
+    three_sidecars_make_one_call(|pareto| pareto.chat("a")).await;
+}
+
+#[tokio::test]
+async fn nine_hundred_streams_on_three_sidecars_are_one_call() {
+    three_sidecars_make_one_call(|pareto| pareto.chat("a").stream()).await;
+}
+
+#[tokio::test]
+async fn a_follower_on_another_sidecar_hears_the_stream_while_it_streams() {
+    let redis = Redis::start().await;
+    let [first, second] = sidecars(&redis).await;
+    first.provider.hold(Hold::AfterEvents(3));
+    let mut leader = first.chat("a").stream().open().await;
+    let heard = leader.events(3).await;
+    let mut follower = second.chat("a").stream().open().await;
+    assert_eq!(within("the events", follower.events(3)).await, heard);
+    first.provider.release();
+    let (leader, follower) = (leader.rest().await, follower.rest().await);
+    assert!(follower.whole && follower.text() == leader.text());
+    assert_eq!(first.provider.total(), 1);
+    second.counts("saved_calls_total", &[("by", "coalesce")], 1.0).await;
+}
+
+#[tokio::test]
+async fn a_leader_that_fails_wakes_the_followers_and_one_of_them_calls() {
+    let redis = Redis::start().await;
+    let [first, second] = sidecars_with(&redis.storage_with("timeout: 5s, lease: 1h")).await;
+    first.provider.next(Fault::Status(500));
+    first.provider.hold(Hold::BeforeHead);
+    let leader = first.chat("a").spawn();
+    within("the call", first.provider.received(1)).await;
+    let follower = second.chat("a").spawn();
+    second.counts("lock_attempts_total", &[], 1.0).await;
+    first.provider.release();
+    assert_eq!(leader.await.unwrap().status, 500);
+    // At once: the lease would have lasted an hour.
+    assert_eq!(follower.await.unwrap().status, 200);
+    assert_eq!(first.provider.total(), 2);
+}
+
+/// A leader in a process of its own that is killed, and a follower that waits for it.
+async fn killed(hold: Hold, stream: bool) -> (Answer, u64) {
+    let redis = Redis::start().await;
+    let provider = Arc::new(provider().await);
+    let settings = redis.storage_with("timeout: 500ms, lease: 2s");
+    let file = format!("providers: {{sim: {{url: \"{}\"}}}}\n{settings}", provider.url());
+    let leader = Binary::start(&file).await;
+    let follower = Pareto::before(provider.clone(), &settings);
+    super::in_use(&follower, true).await;
+    within("the leader's Redis", async {
+        while redis.cli(&["PUBSUB", "CHANNELS", "pareto:sidecar:*"]).lines().count() < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    provider.hold(hold);
+    let mut body = chat("a");
+    body["stream"] = stream.into();
+    let url = format!("http://{}{CHAT}", leader.address);
+    let call = reqwest::Client::new().post(url).bearer_auth("sk-alice").json(&body).send();
+    let call = tokio::spawn(call);
+    within("the leader's call", provider.received(1)).await;
+    let ask = if stream { follower.chat("a").stream() } else { follower.chat("a") };
+    let waiting = match hold {
+        Hold::BeforeHead => {
+            let waiting = ask.spawn();
+            follower.counts("lock_attempts_total", &[], 1.0).await;
+            drop(leader);
+            provider.release();
+            waiting.await.unwrap()
+        }
+        Hold::AfterEvents(_) => {
+            let mut live = ask.open().await;
+            live.events(2).await;
+            drop(leader);
+            provider.release();
+            live.rest().await
+        }
+    };
+    let _ = call.await;
+    (waiting, provider.total())
+}
+
+#[tokio::test]
+async fn a_leader_killed_before_the_head_is_replaced_by_a_follower() {
+    for stream in [false, true] {
+        let (answer, calls) = killed(Hold::BeforeHead, stream).await;
+        assert!(answer.status == 200 && answer.whole && !answer.said().is_empty());
+        assert_eq!(calls, 2);
+    }
+}
+
+#[tokio::test]
+async fn a_leader_killed_in_the_middle_breaks_its_followers_streams_honestly() {
+    let (answer, calls) = killed(Hold::AfterEvents(2), true).await;
+    answer.assert_broken_off();
+    assert!(calls <= 2);
+}
