@@ -74,7 +74,7 @@ impl<'r> Question<'r> {
             }
         }
         let server = target.account.server;
-        let api = self.cleaned.or((server == Server::Mistral).then_some(Api::Chat));
+        let api = self.cleaned.or(matches!(server, Server::Mistral | Server::Google).then_some(Api::Chat));
         if let Some(cleaned) = api.and_then(|api| dialect::cleaned(api, server, &body)) {
             body = cleaned.into();
         }

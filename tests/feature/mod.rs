@@ -23,3 +23,4 @@ mod stale;
 mod storing;
 mod switches;
 mod translating;
+mod translating_gemini;

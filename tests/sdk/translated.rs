@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::library::{Library, root};
 
-/// `gpt-*` is served by Anthropic, `claude-*` by an OpenAI server that only chats.
+/// `gpt-*` is served by Anthropic, `o4-*` by Gemini, all else by an OpenAI server that only chats.
 fn before(provider: &Provider) -> Sidecar {
     let (url, origin) = (provider.url(), provider.origin());
     let file = format!(
@@ -21,10 +21,12 @@ fn before(provider: &Provider) -> Sidecar {
 admin: {{listen: \"127.0.0.1:0\"}}
 providers:
   claude: {{url: \"{origin}\", dialect: anthropic, keys: [sk-claude]}}
+  gemini: {{url: \"{origin}\", dialect: gemini, keys: [g-key]}}
   local: {{url: \"{url}\", keys: [sk-local], responses: false, translate: true}}
 routes:
   - {{models: [\"gpt-*\"], targets: [{{provider: claude, model: claude-sonnet-4-5}}]}}
-  - {{models: [\"claude-*\"], targets: [{{provider: local, model: gpt-4o}}]}}
+  - {{models: [\"o4-*\"], targets: [{{provider: gemini, model: gemini-3.8-flash}}]}}
+  - {{models: [\"*\"], targets: [{{provider: local, model: gpt-4o}}]}}
 "
     );
     let environment = Environment::process();
@@ -45,7 +47,9 @@ async fn speaks_both(library: Library, least: usize) {
         let refused = name.contains("error_");
         assert_eq!(line["outcome"], if refused { "error" } else { "ok" }, "{name}: {line}");
         if refused {
-            assert_eq!(line["result"]["class"], "BadRequestError", "{name}: {line}");
+            let class = line["result"]["class"].as_str();
+            // Google's SDKs have one class for all that is the client's fault.
+            assert!(matches!(class, Some("BadRequestError" | "ClientError")), "{name}: {line}");
         }
     }
     let calls = provider.calls();
@@ -70,10 +74,10 @@ async fn validated(calls: String) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_is_answered_by_another_api() {
-    speaks_both(Library::python("openai-3", Some("--translated")), 15).await;
+    speaks_both(Library::python("openai-3", Some("--translated")), 28).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node_is_answered_by_another_api() {
-    speaks_both(Library::node("openai-7", Some("--translated")), 11).await;
+    speaks_both(Library::node("openai-7", Some("--translated")), 20).await;
 }

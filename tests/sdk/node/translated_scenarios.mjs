@@ -1,9 +1,10 @@
 // What applications do with an SDK whose answers come from a provider that speaks another API: `gpt-*` from
-// Anthropic, `claude-*` from an OpenAI server that only chats. Each scenario checks what it got.
+// Anthropic, `o4-*` from Gemini, all else from an OpenAI server that only chats. Each scenario checks what it got.
 
 import assert from 'node:assert/strict';
 
-const GPT = 'gpt-4o-mini';
+const ANSWERED = { '': 'gpt-4o-mini', gemini_: 'o4-mini' };
+const GEMINI = 'gemini-2.5-flash';
 const PARAMETERS = {
   type: 'object',
   properties: { city: { type: 'string' } },
@@ -25,8 +26,10 @@ const messages = (text) => [
 export function scenarios(load) {
   const { OpenAI } = load('openai');
   const { Anthropic } = load('@anthropic-ai/sdk');
+  const { GoogleGenAI } = load('@google/genai');
   const client = (site) => new OpenAI({ baseURL: site.baseURL, apiKey: 'sk-test', maxRetries: 0 });
   const claude = (site) => new Anthropic({ baseURL: site.origin, apiKey: 'sk-test', maxRetries: 0 });
+  const google = (site) => new GoogleGenAI({ apiKey: 'sk-test', httpOptions: { baseUrl: site.origin } });
   const message = (text, more) => ({
     model: 'claude-sonnet-5-5',
     max_tokens: 200,
@@ -34,16 +37,17 @@ export function scenarios(load) {
     ...more,
   });
 
-  const table = {
+  // What an OpenAI client does, with a model that another provider answers for.
+  const openai = (model) => ({
     chat: async (site) => {
-      const answer = await client(site).chat.completions.create({ model: GPT, messages: messages('Hello') });
+      const answer = await client(site).chat.completions.create({ model, messages: messages('Hello') });
       assert.ok(answer.choices[0].message.content);
       assert.equal(answer.choices[0].finish_reason, 'stop');
       return answer.object;
     },
     chat_stream: async (site) => {
       const events = client(site).chat.completions.stream({
-        model: GPT,
+        model,
         messages: messages('sim:words=40'),
         stream_options: { include_usage: true },
       });
@@ -54,17 +58,17 @@ export function scenarios(load) {
     },
     chat_tools: async (site) => {
       const asked = messages('Rain in Bergen?');
-      const answer = await client(site).chat.completions.create({ model: GPT, messages: asked, tools: [TOOL] });
+      const answer = await client(site).chat.completions.create({ model, messages: asked, tools: [TOOL] });
       const call = answer.choices[0].message.tool_calls[0];
       assert.equal(typeof JSON.parse(call.function.arguments).city, 'string');
       const result = { role: 'tool', tool_call_id: call.id, content: '12 mm' };
       const turns = [...asked, answer.choices[0].message, result];
-      const after = await client(site).chat.completions.create({ model: GPT, messages: turns, tools: [TOOL] });
+      const after = await client(site).chat.completions.create({ model, messages: turns, tools: [TOOL] });
       assert.ok(after.choices[0].message.content);
       return call.function.name;
     },
     chat_stream_tools: async (site) => {
-      const events = client(site).chat.completions.stream({ model: GPT, messages: messages('Rain?'), tools: [TOOL] });
+      const events = client(site).chat.completions.stream({ model, messages: messages('Rain?'), tools: [TOOL] });
       const final = await events.finalChatCompletion();
       assert.equal(typeof JSON.parse(final.choices[0].message.tool_calls[0].function.arguments).city, 'string');
       return final.choices[0].finish_reason;
@@ -72,25 +76,31 @@ export function scenarios(load) {
     chat_structured: async (site) => {
       const form = { type: 'json_schema', json_schema: { name: 'mood', schema: SCHEMA, strict: true } };
       const answer = await client(site).chat.completions.parse({
-        model: GPT,
+        model,
         messages: messages('How was it?'),
         response_format: form,
       });
       assert.equal(typeof JSON.parse(answer.choices[0].message.content).stars, 'number');
       return answer.choices[0].finish_reason;
     },
-    chat_error_field: (site) => client(site).chat.completions.create({ model: GPT, messages: messages('No'), seed: 7 }),
+    chat_error_field: (site) => client(site).chat.completions.create({ model, messages: messages('No'), verbosity: 'low' }),
     responses: async (site) => {
-      const answer = await client(site).responses.create({ model: GPT, input: 'Hello, from Node', store: false });
+      const answer = await client(site).responses.create({ model, input: 'Hello, from Node', store: false });
       assert.ok(answer.output_text);
       return answer.status;
     },
     responses_stream: async (site) => {
-      const events = client(site).responses.stream({ model: GPT, input: 'sim:words=40, from Node', store: false });
+      const events = client(site).responses.stream({ model, input: 'sim:words=40, from Node', store: false });
       const final = await events.finalResponse();
       assert.ok(final.output_text);
       return final.status;
     },
+  });
+  const named = (prefix, model) =>
+    Object.entries(openai(model)).map(([name, run]) => [prefix + name, run]);
+
+  const table = {
+    ...Object.fromEntries(Object.entries(ANSWERED).flatMap(([prefix, model]) => named(prefix, model))),
     claude_plain: async (site) => {
       const answer = await claude(site).messages.create(message('Hello'));
       assert.ok(answer.content[0].text);
@@ -107,6 +117,36 @@ export function scenarios(load) {
       const call = final.content.find((block) => block.type === 'tool_use');
       assert.equal(typeof call.input.city, 'string');
       return final.stop_reason;
+    },
+    google_plain: async (site) => {
+      const answer = await google(site).models.generateContent({ model: GEMINI, contents: 'Hello, from Node' });
+      assert.ok(answer.text);
+      assert.ok(answer.usageMetadata.totalTokenCount > 0);
+      return answer.candidates[0].finishReason;
+    },
+    google_stream: async (site) => {
+      const contents = 'sim:words=40, from Node';
+      let text = '';
+      let last;
+      for await (const chunk of await google(site).models.generateContentStream({ model: GEMINI, contents })) {
+        text += chunk.text ?? '';
+        last = chunk;
+      }
+      assert.ok(text);
+      assert.ok(last.usageMetadata.totalTokenCount > 0);
+      return last.candidates[0].finishReason;
+    },
+    google_tools: async (site) => {
+      const config = { tools: [{ functionDeclarations: [{ name: 'weather', parametersJsonSchema: PARAMETERS }] }] };
+      const contents = [{ role: 'user', parts: [{ text: 'Rain, from Node?' }] }];
+      const answer = await google(site).models.generateContent({ model: GEMINI, contents, config });
+      const call = answer.functionCalls[0];
+      assert.equal(typeof call.args.city, 'string');
+      const functionResponse = { name: call.name, response: { output: '12 mm' } };
+      contents.push(answer.candidates[0].content, { role: 'user', parts: [{ functionResponse }] });
+      const after = await google(site).models.generateContent({ model: GEMINI, contents, config });
+      assert.ok(after.text);
+      return call.name;
     },
   };
   return Object.fromEntries(
