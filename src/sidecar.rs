@@ -42,8 +42,8 @@ impl Sidecar {
         let gateway = gateway(config, io.clone(), storage, lines)?;
         let shared = Shared::new(gateway, resolver, connections);
         if let Some(alarms) = shared.gateway.load().kept().alarms.lock().take() {
-            let shared = shared.clone();
-            tokio::spawn(alerts::tell(alarms, move || shared.gateway.load_full()));
+            let shared = Arc::downgrade(&shared);
+            tokio::spawn(alerts::tell(alarms, move || Some(shared.upgrade()?.gateway.load_full())));
         }
         let reloader = Reloader::new(source, environment, io, shared.clone());
         let running = listeners.serve(shared, reloader.clone())?;

@@ -38,11 +38,12 @@ const TIMEOUTS: ProviderTimeouts = ProviderTimeouts {
 };
 
 /// Tells what comes on `alarms`, by the settings of the generation that `current` gives; ends when
-/// nothing can come any more.
-pub async fn tell(mut alarms: Receiver<Alarm>, current: impl Fn() -> Arc<Gateway>) {
+/// nothing can come any more. `current` must not keep that generation: the counts it holds are what
+/// alarms come from.
+pub async fn tell(mut alarms: Receiver<Alarm>, current: impl Fn() -> Option<Arc<Gateway>>) {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     while let Some(alarm) = alarms.recv().await {
-        let gateway = current();
+        let Some(gateway) = current() else { return };
         let limit = gateway.config.limits.iter().find(|limit| *limit.name == *alarm.limit);
         let Some((limit, alert)) = limit.and_then(|limit| Some((limit, limit.alert.clone()?))) else {
             continue;
