@@ -128,7 +128,7 @@ impl Gateway {
     ) {
         match self.flight(request, decision, fare) {
             Ok(flight) => match landing {
-                Some(landing) if decision.plan.coalesce == Mode::Act => {
+                Some(landing) if decision.plan.coalesce == Mode::Act && self.kept.shared.is_some() => {
                     tokio::spawn(self.clone().fly_for_all(flight, recorder, landing));
                 }
                 landing => {
