@@ -32,6 +32,8 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// The code of [`ApiError::superseded`].
+    pub const SUPERSEDED: &'static str = "pareto_superseded";
     /// The code of [`ApiError::not_cached`].
     pub const NOT_CACHED: &'static str = "pareto_not_cached";
     /// OpenAI's code of a rate limit.
@@ -170,6 +172,19 @@ impl ApiError {
     /// Whether a limit or a budget refused.
     pub fn is_limit(&self) -> bool {
         matches!(self.code, Self::RATE_LIMITED | Self::EXHAUSTED)
+    }
+
+    /// A later request of the same conversation was sent in this one's place.
+    pub fn superseded() -> Self {
+        Self {
+            status: StatusCode::CONFLICT,
+            kind: "invalid_request_error",
+            code: Self::SUPERSEDED,
+            message: "A later message of the same conversation came a moment after this one and was sent in its place; its answer is to both.".into(),
+            should_retry: Some(false),
+            retry_after: None,
+            attempts: 0,
+        }
     }
 
     /// `only-if-cached` and nothing stored (RFC 9111 section 5.2.1.7).

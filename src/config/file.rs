@@ -4,6 +4,7 @@
 //! tested against them.
 
 pub mod batch;
+mod burst;
 pub mod limits;
 pub mod routes;
 pub mod rules;

@@ -4,9 +4,11 @@
 //! names every problem. Nothing outside this room sees a value that was not checked.
 
 pub mod batch;
+pub mod burst;
 mod check;
 mod choice;
 pub mod condition;
+pub mod conversation;
 mod environment;
 mod file;
 pub mod glob;

@@ -7,6 +7,7 @@ use http::{HeaderName, Method, StatusCode};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use super::burst::Burst;
 use super::condition::{EndpointName, Extent, Hours, Pattern, Weekday};
 use super::glob::Glob;
 use super::pointer::Pointer;
@@ -101,6 +102,8 @@ pub struct Action {
     pub set: Vec<(Pointer, Value)>,
     /// Takes these out of the body.
     pub drop: Vec<Pointer>,
+    /// Waits for a later request of the same conversation.
+    pub burst: Option<Burst>,
     /// Marks.
     pub tags: Vec<Box<str>>,
 }

@@ -21,6 +21,7 @@ use crate::response::price::PriceTable;
 use crate::route::Router;
 use crate::route::health::Healths;
 use crate::rules::Rules;
+use crate::rules::burst::Bursts;
 use crate::telemetry::Telemetry;
 
 /// The share of `storage.memory` that remembers read bodies: 1/16.
@@ -54,6 +55,7 @@ impl Kept {
             limits: Limits::new(book),
             alarms: Mutex::new(Some(alarms)),
             healths: Healths::default(),
+            bursts: Bursts::default(),
             telemetry,
             shared,
             secret,

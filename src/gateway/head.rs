@@ -25,6 +25,26 @@ pub(super) struct Served {
     pub(super) attempts: u32,
 }
 
+impl Served {
+    /// The same answer for another client of the same caller that asked in the same form. `None` where
+    /// it can no longer be read from its start.
+    pub(super) fn share(&self) -> Option<Self> {
+        let body = match &self.body {
+            Body::Whole(body) => Body::Whole(body.clone()),
+            Body::Live(live) => Body::Live(live.share()?),
+        };
+        Some(Self {
+            status: self.status,
+            headers: headers::repeatable(&self.headers),
+            body,
+            note: Note::Collapsed,
+            age: None,
+            model: self.model.clone(),
+            attempts: 0,
+        })
+    }
+}
+
 /// What `Cache-Status` says (RFC 9211).
 pub(super) enum Note {
     Hit {
@@ -99,7 +119,7 @@ impl Gateway {
         let (outcome, status) = match error.code {
             // That nothing is stored is an answer to who asked for nothing else.
             ApiError::NOT_CACHED => (Outcome::Miss, "pareto; detail=not-cached"),
-            ApiError::DENIED => (Outcome::Rule, "pareto; detail=rule"),
+            ApiError::DENIED | ApiError::SUPERSEDED => (Outcome::Rule, "pareto; detail=rule"),
             _ if error.is_limit() => (Outcome::Limited, "pareto; detail=limited"),
             _ => (Outcome::Error, "pareto; fwd=miss"),
         };

@@ -36,6 +36,7 @@ use crate::coalesce::Flights;
 use crate::coalesce::shared::SharedFlights;
 use crate::config::Config;
 use crate::embedding::store::Vectors;
+use crate::error::ApiError;
 use crate::exchange::{ApiResponse, Exchange, Settle, Settling};
 use crate::io::Io;
 use crate::limits::Limits;
@@ -50,11 +51,13 @@ use crate::response::usage::Usage;
 use crate::route::Router;
 use crate::route::health::Healths;
 use crate::rules::Rules;
+use crate::rules::burst::Bursts;
 use crate::telemetry::Telemetry;
 use admission::Admission;
-use ruling::Ruled;
+use head::Served;
+use ruling::{Overrides, Ruled, Waiter};
 
-pub use ruling::Refusal;
+pub use ruling::{Refusal, Waiter as BurstWaiter};
 
 /// Bodies above this many bytes are read on a thread of their own: a megabyte takes about half a
 /// millisecond, which other streams should not wait for.
@@ -81,6 +84,8 @@ pub struct Kept {
     pub alarms: Mutex<Option<Receiver<Alarm>>>,
     /// What is known of the targets of routes.
     pub healths: Healths,
+    /// The requests that wait for a later one of their conversation.
+    pub bursts: Bursts<Waiter>,
     /// The counts.
     pub telemetry: Arc<Telemetry>,
     /// The calls shared with other sidecars, where there is a Redis.
@@ -158,19 +163,30 @@ impl Gateway {
         };
         let rewritten = ruled.rewritten.as_ref().map(|rewritten| rewritten.of(&request));
         let request = rewritten.as_ref().unwrap_or(&request);
-        let served = match &ruled.verdict {
-            Some(verdict) => self.pronounce(verdict, request, exchange),
-            None => match self.decide(request, ruled.overrides) {
-                Ok(decision) => match self.embed(request, &decision, exchange).await {
-                    Some(embedded) => embedded,
-                    None => self.respond(request, &decision, exchange).await,
-                },
-                Err(error) => Err(error),
-            },
+        let served = match (&ruled.verdict, &ruled.burst) {
+            (Some(verdict), _) => self.pronounce(verdict, request, exchange),
+            (None, Some(bursting)) => {
+                Box::pin(self.merged(bursting, request, ruled.overrides, exchange)).await
+            }
+            (None, None) => self.go(request, ruled.overrides, exchange).await,
         };
         match served {
             Ok(served) => self.finish(served, settling),
             Err(error) => self.refuse(&error, settling),
+        }
+    }
+
+    /// Decides about a request that the rules let go on, and answers it.
+    async fn go(
+        self: &Arc<Self>,
+        request: &ApiRequest<'_>,
+        overrides: Overrides,
+        exchange: &mut Exchange,
+    ) -> Result<Served, ApiError> {
+        let decision = self.decide(request, overrides)?;
+        match self.embed(request, &decision, exchange).await {
+            Some(embedded) => embedded,
+            None => self.respond(request, &decision, exchange).await,
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod cache_control;
 pub mod content;
+pub mod conversation;
 pub mod endpoint;
 pub mod explanation;
 pub mod facts;

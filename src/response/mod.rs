@@ -51,6 +51,11 @@ impl LiveBody {
         Self { playback, view, ahead, frames: taken, ended: false }
     }
 
+    /// The same for another reader, from the start. `None` where nobody may join any more.
+    pub fn share(&self) -> Option<Self> {
+        Some(Self::new(self.playback.recording().join()?, self.view, Vec::new()))
+    }
+
     /// Waits for something to send.
     pub async fn next(&mut self) -> Next {
         if let Some(ahead) = self.ahead.take() {

@@ -5,6 +5,7 @@
 //! more than ten. Those few are then judged in their order; the first that holds decides.
 
 pub mod answer;
+pub mod burst;
 pub mod edit;
 mod index;
 mod judge;

@@ -125,6 +125,7 @@ impl Admin {
             cache_evictions: kept.cache.evictions() + kept.vectors.evictions(),
             batch_waiting: gateway.gathering(),
             flight_waiters: kept.waiters(),
+            burst_waiters: kept.bursts.waiting(),
             connections: self.shared.connections.active_by_provider(),
             connections_opened: self.shared.connections.opened_total(),
             connections_reused: self.shared.connections.reused_total(),

@@ -88,6 +88,7 @@ pub struct Metrics {
     lock_failures: IntCounter,
     flight_waiters: IntGauge,
     batch_waiting: IntGauge,
+    burst_waiters: IntGauge,
     connections: IntGaugeVec,
     connections_opened: IntCounter,
     connections_reused: IntCounter,
@@ -120,6 +121,8 @@ pub struct Readings {
     pub budgets: Vec<(Arc<str>, f64)>,
     /// Embedding requests whose inputs gather.
     pub batch_waiting: usize,
+    /// Requests that wait for a later one of their conversation.
+    pub burst_waiters: usize,
     /// Calls under way by provider.
     pub connections: Vec<(String, i64)>,
     /// Connections made since the start.
@@ -340,6 +343,8 @@ impl Metrics {
             flight_waiters: make.gauge("flight_waiters", "Requests waiting for another's call.")?,
             batch_waiting: make
                 .gauge("batch_waiting", "Embedding requests that wait for a call to take off.")?,
+            burst_waiters: make
+                .gauge("burst_waiters", "Requests waiting for a later one of their conversation.")?,
             connections: make.add(IntGaugeVec::new(
                 Opts::new("upstream_connections", "Connections to providers."),
                 &["provider", "state"],
@@ -400,6 +405,7 @@ impl Metrics {
             self.budget_used.with_label_values(&[&**limit]).set(*share);
         }
         self.batch_waiting.set(signed(readings.batch_waiting as u64));
+        self.burst_waiters.set(signed(readings.burst_waiters as u64));
         for (provider, count) in &readings.connections {
             self.connections.with_label_values(&[provider.as_str(), "active"]).set(*count);
         }

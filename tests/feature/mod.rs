@@ -1,6 +1,7 @@
 //! What pareto does, one play per promise.
 
 mod admin;
+mod burst;
 mod cache;
 mod coalesce;
 mod command;

@@ -1,10 +1,12 @@
 //! `rules:` as written -> as meant.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
 
 use super::Report;
+use crate::config::burst::Burst;
 use crate::config::condition::{EndpointName, Extent};
 use crate::config::file::rules::{LastMessage, Rule as Written, Then, Time, When};
 use crate::config::pointer::{Pointer, PointerStep};
@@ -25,6 +27,11 @@ const CONVERSATIONS: [EndpointName; 5] = [
     EndpointName::Messages,
     EndpointName::Generate,
 ];
+/// Endpoints whose requests carry a conversation, turn by turn.
+const TURNS: [EndpointName; 4] =
+    [EndpointName::Chat, EndpointName::Responses, EndpointName::Messages, EndpointName::Generate];
+/// How long a request may be held back for a later one: nobody waits longer for an answer to begin.
+const LONGEST_WINDOW: Duration = Duration::from_secs(10);
 /// Endpoints that are answered with vectors.
 const EMBEDDINGS: [EndpointName; 3] =
     [EndpointName::Embeddings, EndpointName::EmbedContent, EndpointName::BatchEmbedContents];
@@ -75,7 +82,10 @@ fn rule(written: &Written, path: &Path, report: &mut Report) -> Rule {
         );
     }
     if rule.then == Action::default() && !report.doubts(&then) {
-        report.wrong_key(&then, "does nothing; write answer, deny, cache, coalesce, model, set, drop or tag");
+        report.wrong_key(
+            &then,
+            "does nothing; write answer, deny, cache, coalesce, model, set, drop, burst or tag",
+        );
     }
     if !report.doubts(path) {
         check_reach(&rule, path, report);
@@ -95,25 +105,29 @@ fn check_reach(rule: &Rule, path: &Path, report: &mut Report) {
         );
         return;
     }
-    let (fit, what) = match &rule.then.verdict {
-        Some(Verdict::Say(_)) => (CONVERSATIONS.into_iter().collect(), "a text answers"),
-        Some(Verdict::NoResults) => {
-            (EndpointSet::from_iter([EndpointName::VectorStoreSearch]), "no_results answers")
+    let only = |names: &[EndpointName]| names.iter().copied().collect::<EndpointSet>();
+    let answer = rule.then.verdict.as_ref().and_then(|verdict| match verdict {
+        Verdict::Say(_) => Some(("answer", only(&CONVERSATIONS), "a text answers")),
+        Verdict::NoResults => {
+            Some(("answer", only(&[EndpointName::VectorStoreSearch]), "no_results answers"))
         }
-        Some(Verdict::EmbeddingOf(_)) => (EMBEDDINGS.into_iter().collect(), "embedding_of answers"),
-        _ => (EndpointSet::ALL, ""),
-    };
-    let beyond = rule.endpoints().and(fit.complement());
-    if beyond != EndpointSet::NONE {
-        let names = |set: EndpointSet| set.iter().map(EndpointName::name).collect::<Vec<_>>().join(", ");
-        report.wrong_key(
-            &then.key("answer"),
-            format!(
-                "does not fit {}: {what} {} only; name those under when.endpoint",
-                names(beyond),
-                names(fit)
-            ),
-        );
+        Verdict::EmbeddingOf(_) => Some(("answer", only(&EMBEDDINGS), "embedding_of answers")),
+        Verdict::Deny { .. } => None,
+    });
+    let burst = rule.then.burst.as_ref().map(|_| ("burst", only(&TURNS), "turns are merged at"));
+    for (setting, fit, what) in [answer, burst].into_iter().flatten() {
+        let beyond = rule.endpoints().and(fit.complement());
+        if beyond != EndpointSet::NONE {
+            let names = |set: EndpointSet| set.iter().map(EndpointName::name).collect::<Vec<_>>().join(", ");
+            report.wrong_key(
+                &then.key(setting),
+                format!(
+                    "does not fit {}: {what} {} only; name those under when.endpoint",
+                    names(beyond),
+                    names(fit)
+                ),
+            );
+        }
     }
 }
 
@@ -269,6 +283,7 @@ fn action(written: &Then, path: &Path, report: &mut Report) -> Action {
         model,
         set: set(written, &path.key("set"), report),
         drop: written.drop.0.clone(),
+        burst: burst(written, &path.key("burst"), report),
         tags,
     };
     for (index, pointer) in action.drop.iter().enumerate() {
@@ -344,6 +359,23 @@ fn cache(written: &Then, path: &Path, report: &mut Report) -> CacheOverride {
             }
         }
     }
+}
+
+fn burst(written: &Then, path: &Path, report: &mut Report) -> Option<Burst> {
+    let written = written.burst.as_ref()?;
+    if written.window.0.is_zero() || written.window.0 > LONGEST_WINDOW {
+        report.wrong(&path.key("window"), "is no moment; write more than 0s and at most 10s, such as 800ms");
+    }
+    let Some(key) = written.key.clone() else {
+        if !report.doubts(&path.key("key")) {
+            report.wrong_key(
+                &path.key("key"),
+                "is missing; write what names a conversation, such as header:x-conversation-id",
+            );
+        }
+        return None;
+    };
+    Some(Burst { window: written.window.0, key, superseded: written.superseded })
 }
 
 fn set(written: &Then, path: &Path, report: &mut Report) -> Vec<(Pointer, serde_json::Value)> {

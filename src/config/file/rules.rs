@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Period;
+use super::burst::Burst;
 use crate::config::condition::{Decimal, EndpointName, Extent, Hours, MethodName, Pattern, Weekday};
 use crate::config::glob::Glob;
 use crate::config::named::Named;
@@ -157,6 +158,8 @@ pub struct Then {
     pub set: Named<Json>,
     /// Take fields out of the body: /user, or the tools of a type: "/tools/[type=file_search]".
     pub drop: OneOrMany<Pointer>,
+    /// Merge what a user types one message after the other into one request.
+    pub burst: Option<Burst>,
     /// Mark the log line and what is stored, to be purged by it.
     pub tag: OneOrMany<String>,
     /// The durable lane; not there yet.

@@ -1,6 +1,7 @@
 //! Rules at work: which one decides for a request, and what becomes of it.
 
 mod answer;
+mod burst;
 mod passing;
 mod rewrite;
 
@@ -13,6 +14,8 @@ use crate::request::content::Content;
 use crate::rules::{Asked, Case, Rules};
 use rewrite::Rewritten;
 
+pub(super) use burst::Bursting;
+pub use burst::Waiter;
 pub use passing::Refusal;
 
 /// What the rules make of one request. Without a rule that holds, nothing.
@@ -22,6 +25,8 @@ pub(super) struct Ruled {
     pub(super) verdict: Option<Verdict>,
     /// What of the plan is otherwise than set.
     pub(super) overrides: Overrides,
+    /// Waits for a later request of the same conversation.
+    pub(super) burst: Option<Box<Bursting>>,
     /// The request to go on with, where it is another.
     pub(super) rewritten: Option<Box<Rewritten>>,
 }
@@ -70,9 +75,12 @@ impl Gateway {
         match &then.verdict {
             // The vector comes from where all vectors come from: only the question is another.
             Some(Verdict::EmbeddingOf(_)) | None => {
-                Ruled { verdict: None, overrides, rewritten: self.rewritten(Some(then), request).await }
+                let burst = then.burst.clone();
+                let burst = burst.map(|settings| Box::new(Bursting { rule: rule.name.clone(), settings }));
+                let rewritten = self.rewritten(Some(then), request).await;
+                Ruled { verdict: None, overrides, burst, rewritten }
             }
-            verdict => Ruled { verdict: verdict.clone(), overrides, rewritten: None },
+            verdict => Ruled { verdict: verdict.clone(), overrides, ..Ruled::default() },
         }
     }
 
