@@ -20,8 +20,17 @@ pub struct Rule {
     pub name: Arc<str>,
     /// All must hold; the cheap ones first.
     pub when: Vec<Condition>,
+    /// What a retrieval would find: asked last, for somebody else must be asked. All must hold.
+    pub state: Vec<State>,
     /// What is done.
     pub then: Action,
+}
+
+/// Something that holds for what a request would retrieve from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// Every vector store that it reads has no more files than this.
+    Files(u64),
 }
 
 /// Something that holds for a request or does not.
@@ -102,6 +111,8 @@ pub struct Action {
     pub set: Vec<(Pointer, Value)>,
     /// Takes these out of the body.
     pub drop: Vec<Pointer>,
+    /// Shows no results of a search that score less.
+    pub min_score: Option<f64>,
     /// Waits for a later request of the same conversation.
     pub burst: Option<Burst>,
     /// Marks.
@@ -206,7 +217,7 @@ impl Rule {
 
     /// Whether it is also for requests that pass unread.
     pub fn meets_unread(&self) -> bool {
-        self.reach() == Reach::Head && self.when.iter().any(Condition::looks_at_line)
+        self.state.is_empty() && self.reach() == Reach::Head && self.when.iter().any(Condition::looks_at_line)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::route::Router;
 use crate::route::health::Healths;
 use crate::rules::Rules;
 use crate::rules::burst::Bursts;
+use crate::rules::stores::Stores;
 use crate::telemetry::Telemetry;
 
 /// The share of `storage.memory` that remembers read bodies: 1/16.
@@ -56,6 +57,7 @@ impl Kept {
             alarms: Mutex::new(Some(alarms)),
             healths: Healths::default(),
             bursts: Bursts::default(),
+            stores: Stores::default(),
             telemetry,
             shared,
             secret,

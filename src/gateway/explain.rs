@@ -130,6 +130,10 @@ impl Gateway {
         }
         let mut deciding = None;
         for (rule, why) in self.case(rules, request).await.verdicts() {
+            let why = match why {
+                None => self.unmet(&rule.state, request).await,
+                why => why,
+            };
             let matches = why.is_none();
             let does = || super::ruling::kind(&rule.then).to_owned();
             section.because(&*rule.name, matches, why.unwrap_or_else(does));

@@ -255,7 +255,14 @@ impl Gateway {
     /// A write to a vector store was seen to pass: what searches found in it may no longer hold.
     pub fn wrote(&self, method: &http::Method, path: &str) {
         let reads = matches!(*method, http::Method::GET | http::Method::HEAD | http::Method::OPTIONS);
-        if let Some(id) = vector_store(path).filter(|_| !reads) {
+        if reads {
+            return;
+        }
+        if path.starts_with("/v1/files/") {
+            self.kept.stores.wrote(None);
+        }
+        if let Some(id) = vector_store(path) {
+            self.kept.stores.wrote(Some(id));
             let purge = crate::cache::Purge { tag: Some(format!("vector_store:{id}")), ..Default::default() };
             self.kept.cache.purge(purge);
         }

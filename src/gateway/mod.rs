@@ -52,6 +52,7 @@ use crate::route::Router;
 use crate::route::health::Healths;
 use crate::rules::Rules;
 use crate::rules::burst::Bursts;
+use crate::rules::stores::Stores;
 use crate::telemetry::Telemetry;
 use admission::Admission;
 use head::Served;
@@ -86,6 +87,8 @@ pub struct Kept {
     pub healths: Healths,
     /// The requests that wait for a later one of their conversation.
     pub bursts: Bursts<Waiter>,
+    /// How many files vector stores have.
+    pub stores: Stores,
     /// The counts.
     pub telemetry: Arc<Telemetry>,
     /// The calls shared with other sidecars, where there is a Redis.
@@ -169,6 +172,10 @@ impl Gateway {
                 Box::pin(self.merged(bursting, request, ruled.overrides, exchange)).await
             }
             (None, None) => self.go(request, ruled.overrides, exchange).await,
+        };
+        let served = match (served, ruled.min_score) {
+            (Ok(served), Some(least)) => Box::pin(self.floored(served, least)).await,
+            (served, _) => served,
         };
         match served {
             Ok(served) => self.finish(served, settling),

@@ -5,6 +5,7 @@ pub mod headers;
 pub mod packed;
 pub mod price;
 pub mod recording;
+pub mod search;
 pub mod shape;
 pub mod usage;
 pub mod view;

@@ -11,6 +11,7 @@ mod index;
 mod judge;
 mod patterns;
 pub mod stand_in;
+pub mod stores;
 mod words;
 
 use std::sync::OnceLock;

@@ -18,6 +18,7 @@ mod metering;
 mod normalise;
 mod redis;
 mod reload;
+mod retrieval;
 mod rules;
 mod sharing;
 mod stale;

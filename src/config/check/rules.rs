@@ -11,7 +11,7 @@ use crate::config::condition::{EndpointName, Extent};
 use crate::config::file::rules::{LastMessage, Rule as Written, Then, Time, When};
 use crate::config::pointer::{Pointer, PointerStep};
 use crate::config::problem::Path;
-use crate::config::rule::{Action, CacheOverride, Condition, EndpointSet, Rule, Texts, Verdict};
+use crate::config::rule::{Action, CacheOverride, Condition, EndpointSet, Rule, State, Texts, Verdict};
 use crate::config::scalar::{Scalar, Toggle};
 use crate::config::text_or::TextOr;
 use crate::text::{Folding, LONGEST};
@@ -73,9 +73,10 @@ fn rule(written: &Written, path: &Path, report: &mut Report) -> Rule {
     let rule = Rule {
         name: written.name.as_str().into(),
         when: conditions(&written.when, &when, report),
+        state: state(&written.when),
         then: action(&written.then, &then, report),
     };
-    if rule.when.is_empty() && !report.doubts(&when) {
+    if rule.when.is_empty() && rule.state.is_empty() && !report.doubts(&when) {
         report.wrong_key(
             &when,
             "has no condition and would hold for everything; write one such as endpoint: chat",
@@ -84,7 +85,7 @@ fn rule(written: &Written, path: &Path, report: &mut Report) -> Rule {
     if rule.then == Action::default() && !report.doubts(&then) {
         report.wrong_key(
             &then,
-            "does nothing; write answer, deny, cache, coalesce, model, set, drop, burst or tag",
+            "does nothing; write answer, deny, cache, coalesce, model, set, drop, min_score, burst or tag",
         );
     }
     if !report.doubts(path) {
@@ -107,20 +108,25 @@ fn check_reach(rule: &Rule, path: &Path, report: &mut Report) {
     }
     let only = |names: &[EndpointName]| names.iter().copied().collect::<EndpointSet>();
     let answer = rule.then.verdict.as_ref().and_then(|verdict| match verdict {
-        Verdict::Say(_) => Some(("answer", only(&CONVERSATIONS), "a text answers")),
+        Verdict::Say(_) => Some((then.key("answer"), only(&CONVERSATIONS), "a text answers")),
         Verdict::NoResults => {
-            Some(("answer", only(&[EndpointName::VectorStoreSearch]), "no_results answers"))
+            Some((then.key("answer"), only(&[EndpointName::VectorStoreSearch]), "no_results answers"))
         }
-        Verdict::EmbeddingOf(_) => Some(("answer", only(&EMBEDDINGS), "embedding_of answers")),
+        Verdict::EmbeddingOf(_) => Some((then.key("answer"), only(&EMBEDDINGS), "embedding_of answers")),
         Verdict::Deny { .. } => None,
     });
-    let burst = rule.then.burst.as_ref().map(|_| ("burst", only(&TURNS), "turns are merged at"));
-    for (setting, fit, what) in [answer, burst].into_iter().flatten() {
+    let burst = rule.then.burst.as_ref().map(|_| (then.key("burst"), only(&TURNS), "turns are merged at"));
+    let searches = only(&[EndpointName::VectorStoreSearch]);
+    let floor = rule.then.min_score.map(|_| (then.key("min_score"), searches, "results are scored at"));
+    let retrieves = only(&[EndpointName::VectorStoreSearch, EndpointName::Responses]);
+    let files =
+        rule.state.first().map(|_| (path.key("when").key("files"), retrieves, "vector stores are read at"));
+    for (setting, fit, what) in [answer, burst, floor, files].into_iter().flatten() {
         let beyond = rule.endpoints().and(fit.complement());
         if beyond != EndpointSet::NONE {
             let names = |set: EndpointSet| set.iter().map(EndpointName::name).collect::<Vec<_>>().join(", ");
             report.wrong_key(
-                &then.key(setting),
+                &setting,
                 format!(
                     "does not fit {}: {what} {} only; name those under when.endpoint",
                     names(beyond),
@@ -207,6 +213,12 @@ fn combined(written: &When, path: &Path, report: &mut Report) -> Vec<Condition> 
 /// The conditions of one element of `all`, `any` or `not`, as one.
 fn nested(written: &When, path: &Path, report: &mut Report) -> Condition {
     let mut found = conditions(written, path, report);
+    if written.files.is_some() {
+        report.wrong_key(
+            &path.key("files"),
+            "is asked last and of somebody else: write it beside all, any and not, directly under when",
+        );
+    }
     if found.is_empty() && !report.doubts(path) {
         report.wrong_key(path, "has no condition; write one such as endpoint: chat");
     }
@@ -283,6 +295,7 @@ fn action(written: &Then, path: &Path, report: &mut Report) -> Action {
         model,
         set: set(written, &path.key("set"), report),
         drop: written.drop.0.clone(),
+        min_score: min_score(written, &path.key("min_score"), report),
         burst: burst(written, &path.key("burst"), report),
         tags,
     };
@@ -359,6 +372,19 @@ fn cache(written: &Then, path: &Path, report: &mut Report) -> CacheOverride {
             }
         }
     }
+}
+
+/// What a retrieval would find.
+fn state(written: &When) -> Vec<State> {
+    written.files.map(|files| State::Files(files.0.into())).into_iter().collect()
+}
+
+fn min_score(written: &Then, path: &Path, report: &mut Report) -> Option<f64> {
+    let least = written.min_score?.0;
+    if !(0.0..=1.0).contains(&least) {
+        report.wrong(path, "is no score; write 0 to 1, such as 0.3");
+    }
+    Some(least)
 }
 
 fn burst(written: &Then, path: &Path, report: &mut Report) -> Option<Burst> {

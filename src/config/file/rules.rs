@@ -56,6 +56,9 @@ pub struct When {
     pub stream: Option<Toggle>,
     /// What time it is.
     pub time: Option<Time>,
+    /// Every vector store that is read (searched, or by file_search) has at most so many files: 0. Read
+    /// from the provider with the caller's key; where it cannot be, the rule does not hold.
+    pub files: Option<Count>,
     /// More conditions, all of which must hold.
     pub all: Vec<When>,
     /// More conditions, one of which must hold.
@@ -158,6 +161,8 @@ pub struct Then {
     pub set: Named<Json>,
     /// Take fields out of the body: /user, or the tools of a type: "/tools/[type=file_search]".
     pub drop: OneOrMany<Pointer>,
+    /// Take results that score less than this out of a search's answer.
+    pub min_score: Option<Decimal>,
     /// Merge what a user types one message after the other into one request.
     pub burst: Option<Burst>,
     /// Mark the log line and what is stored, to be purged by it.

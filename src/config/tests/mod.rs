@@ -5,6 +5,7 @@ mod limits;
 mod problems;
 mod references;
 mod reload;
+mod retrieval;
 mod rules;
 mod values;
 

@@ -2,11 +2,13 @@
 
 mod answer;
 mod burst;
+mod files;
+mod floor;
 mod passing;
 mod rewrite;
 
 use crate::config::Mode;
-use crate::config::rule::{Action, CacheOverride, Rule, Verdict};
+use crate::config::rule::{Action, CacheOverride, Rule, State, Verdict};
 use crate::exchange::{Exchange, Observed};
 use crate::gateway::{Gateway, READ_ASIDE};
 use crate::request::ApiRequest;
@@ -25,6 +27,8 @@ pub(super) struct Ruled {
     pub(super) verdict: Option<Verdict>,
     /// What of the plan is otherwise than set.
     pub(super) overrides: Overrides,
+    /// Results of a search that score less are not shown.
+    pub(super) min_score: Option<f64>,
     /// Waits for a later request of the same conversation.
     pub(super) burst: Option<Box<Bursting>>,
     /// The request to go on with, where it is another.
@@ -78,7 +82,7 @@ impl Gateway {
                 let burst = then.burst.clone();
                 let burst = burst.map(|settings| Box::new(Bursting { rule: rule.name.clone(), settings }));
                 let rewritten = self.rewritten(Some(then), request).await;
-                Ruled { verdict: None, overrides, burst, rewritten }
+                Ruled { verdict: None, overrides, min_score: then.min_score, burst, rewritten }
             }
             verdict => Ruled { verdict: verdict.clone(), overrides, ..Ruled::default() },
         }
@@ -86,7 +90,39 @@ impl Gateway {
 
     /// The rule that decides about a request.
     pub(super) async fn deciding<'c>(&self, rules: &'c Rules, request: &ApiRequest<'_>) -> Option<&'c Rule> {
-        self.case(rules, request).await.holding().next()
+        let case = self.case(rules, request).await;
+        for rule in case.holding() {
+            if rule.state.is_empty() || self.finds(&rule.state, request).await {
+                return Some(rule);
+            }
+        }
+        None
+    }
+
+    /// Whether a retrieval is in the state that a rule is for. What cannot be found out does not hold.
+    async fn finds(&self, state: &[State], request: &ApiRequest<'_>) -> bool {
+        for condition in state {
+            let holds = match condition {
+                State::Files(most) => Box::pin(self.has_files(request, *most)).await,
+            };
+            if !holds {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Why a retrieval is not known to be in the state that a rule is for; nothing is sent to find out.
+    pub(super) async fn unmet(&self, state: &[State], request: &ApiRequest<'_>) -> Option<String> {
+        for condition in state {
+            let unmet = match condition {
+                State::Files(most) => self.too_many_files(request, *most),
+            };
+            if unmet.is_some() {
+                return unmet;
+            }
+        }
+        None
     }
 
     /// A request under the rules. What is said in a large one is read on a thread of its own.
