@@ -1,8 +1,8 @@
 //! What is answered here, refused, changed or cached otherwise, and why.
 //!
 //! The rules of one generation are compiled once: what most rules are told apart by, the texts, patterns,
-//! tenants and models they name, finds the few that may hold, so that a thousand rules cost little
-//! more than ten. Those few are then judged in their order; the first that holds decides.
+//! tenants and models they name, finds the few that may hold; only rules without any of these are
+//! asked each time. Those few are then judged in their order; the first that holds decides.
 
 pub mod answer;
 pub mod burst;

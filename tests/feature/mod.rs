@@ -20,6 +20,7 @@ mod redis;
 mod reload;
 mod retrieval;
 mod rules;
+mod rules_reload;
 mod sharing;
 mod stale;
 mod storing;

@@ -4,6 +4,7 @@ mod dialect;
 mod embedding;
 mod json;
 mod route;
+mod rules;
 mod shape;
 mod sse;
 mod text;

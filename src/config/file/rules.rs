@@ -165,7 +165,7 @@ pub struct Then {
     pub min_score: Option<Decimal>,
     /// Merge what a user types one message after the other into one request.
     pub burst: Option<Burst>,
-    /// Mark the log line and what is stored, to be purged by it.
+    /// Mark the log line.
     pub tag: OneOrMany<String>,
     /// The durable lane; not there yet.
     pub lane: Option<String>,
