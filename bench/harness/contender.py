@@ -18,6 +18,9 @@ CONTENDERS = {
     "pareto": "pareto",
     "pareto-log": "pareto, one log line per exchange",
     "pareto-uncached": "pareto, cache and coalescing off",
+    "pareto-route": "pareto, a route of two targets, both well",
+    "pareto-failover": "pareto, a route whose first target refuses every request",
+    "pareto-open": "pareto, a route whose first target is dead: its breaker is open",
     "pingora-constant": "bare Pingora, constant answer",
     "pingora-proxy": "bare Pingora, its own proxy phases",
     "nginx": "nginx proxy_pass",
@@ -131,15 +134,24 @@ def start(name, setting, upstream, streaming=False):
 
 def _pareto(name, setting, upstream, work, address):
     admin = free_address()
+    sim = f"sim: {{url: http://{upstream.address}/v1}}"
+    # A refusal that no breaker counts, so that every request meets it; and a port where nobody listens.
+    first = {
+        "pareto-route": f"http://{upstream.address}/v1",
+        "pareto-failover": f"http://{upstream.address}/away",
+        "pareto-open": f"http://{free_address()}/v1",
+    }.get(name)
     lines = [
         f"listen: {address}",
         f"admin: {{listen: {admin}}}",
         "threads: 1",
-        f"providers: {{sim: {{url: http://{upstream.address}/v1}}}}",
+        f"providers: {{{sim}, first: {{url: {first}}}}}" if first else f"providers: {{{sim}}}",
         f"log: {{exchanges: {'true' if name == 'pareto-log' else 'false'}}}",
     ]
     if name == "pareto-uncached":
         lines.append("features: {cache: off, coalesce: off}")
+    if first:
+        lines.append('routes: [{models: ["*"], targets: [{provider: first}], fallbacks: [{provider: sim}]}]')
     work.mkdir(parents=True)
     config = work / "pareto.yaml"
     config.write_text("\n".join(lines) + "\n")

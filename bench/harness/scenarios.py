@@ -44,6 +44,15 @@ CLOSED_LOOPS = {
         "Miss at low load: 1 connection",
         ["direct", "pareto", "pareto-uncached", "pingora-proxy", "nginx"], JSON, unique=True, connections=1,
     ),
+    # What a route costs, a refusal before the answer, and an open breaker against a closed one.
+    "failover": ClosedLoop(
+        "Failover: no request twice, 32 connections",
+        ["pareto", "pareto-route", "pareto-failover", "pareto-open"], JSON, unique=True,
+    ),
+    "failover-low": ClosedLoop(
+        "Failover at low load: 1 connection; what a refusal adds to the latency",
+        ["pareto", "pareto-route", "pareto-failover", "pareto-open"], JSON, unique=True, connections=1,
+    ),
     "stream": ClosedLoop(
         f"Stream: {EVENTS} events, each its own write, no request twice, 32 connections",
         ["pareto", "pareto-uncached", "pingora-proxy", "nginx"], STREAM, unique=True, streaming=True,

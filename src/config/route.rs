@@ -51,8 +51,6 @@ pub struct Route {
     pub retries: Retries,
     /// When a second attempt is sent beside the first.
     pub hedge: Option<Hedge>,
-    /// Whether a stream that is lost half-way goes on at another target.
-    pub resume: bool,
 }
 
 /// A provider, and the model asked of it.

@@ -1,6 +1,6 @@
 //! One attempt: metered from its sending to its end, however it ends, and settled exactly once.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::Gateway;
 use super::fly::Flight;
@@ -8,6 +8,7 @@ use super::leg::Leg;
 use super::metering::Fare;
 use crate::exchange::Flown;
 use crate::response::recording::{Recorder, Recording};
+use crate::route::Target;
 use crate::route::health::{Busy, Leave};
 use crate::route::verdict::Verdict;
 
@@ -18,6 +19,7 @@ pub(super) type Cut = OnceLock<&'static str>;
 pub(super) struct Attempt<'f> {
     pub(super) flown: Flown,
     gateway: &'f Gateway,
+    target: Arc<Target>,
     cut: &'f Cut,
     leave: Option<Leave>,
     busy: Option<Busy>,
@@ -44,7 +46,7 @@ impl Gateway {
             Flown::new(target.account.name.clone(), flight.endpoint, flight.tenant.clone(), asked, now);
         let busy = target.occupy();
         let (leave, fare, recording) = (leg.asking.leave.take(), flight.fare.as_ref(), recorder.recording());
-        Attempt { flown, gateway: self, cut, leave, busy, fare, recording }
+        Attempt { flown, gateway: self, target: leg.target().clone(), cut, leave, busy, fare, recording }
     }
 }
 
@@ -76,7 +78,15 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         self.busy.take();
         if self.flown.result == Flown::UNDER_WAY {
-            self.flown.result = self.cut.get().copied().unwrap_or("outrun");
+            self.flown.result = match self.cut.get() {
+                Some(reason) => reason,
+                None => {
+                    // It has been slow for this long, whatever it would have come to.
+                    let now = self.gateway.io.clock.now();
+                    self.target.observe(now.saturating_duration_since(self.flown.started), now);
+                    "outrun"
+                }
+            };
         }
         if let Some(fare) = self.fare {
             self.gateway.meter(fare, &mut self.flown, self.recording);

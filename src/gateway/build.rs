@@ -20,6 +20,7 @@ use crate::request::memo::Memo;
 use crate::response::price::PriceTable;
 use crate::route::Router;
 use crate::route::health::Healths;
+use crate::route::sticky::Makers;
 use crate::rules::Rules;
 use crate::rules::burst::Bursts;
 use crate::rules::stores::Stores;
@@ -58,6 +59,7 @@ impl Kept {
             healths: Healths::default(),
             bursts: Bursts::default(),
             stores: Stores::default(),
+            makers: Makers::default(),
             telemetry,
             shared,
             secret,

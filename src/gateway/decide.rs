@@ -23,6 +23,8 @@ pub(super) struct Decision {
     pub(super) route: Arc<Route>,
     /// What a rule said of it.
     pub(super) overrides: Overrides,
+    /// The only provider that can be asked: it has made what the request refers to.
+    pub(super) pinned: Option<Arc<str>>,
 }
 
 impl Gateway {
@@ -31,9 +33,9 @@ impl Gateway {
     /// # Errors
     /// There is nobody to ask.
     pub(super) fn decide(&self, request: &ApiRequest, overrides: Overrides) -> Result<Decision, ApiError> {
+        let pinned = self.pinned(request);
         let route = self
-            .router
-            .route(request.endpoint.family(), request.model())
+            .route(request, pinned.as_deref())
             .ok_or_else(|| ApiError::unavailable("No provider is configured. Add one under `providers`."))?
             .clone();
         let tenant = request.identity.hash();
@@ -64,7 +66,29 @@ impl Gateway {
             failover: self.config.features.failover.mode(tenant),
             hedge: self.config.features.hedge.mode(tenant),
         };
-        Ok(Decision { plan, route, instead: false, overrides })
+        Ok(Decision { plan, route, pinned, instead: false, overrides })
+    }
+
+    fn route(&self, request: &ApiRequest, pinned: Option<&str>) -> Option<&Arc<Route>> {
+        let route = self.router.route(request.endpoint.family(), request.model());
+        match pinned {
+            Some(provider) if !route.is_some_and(|route| route.leads_to(provider)) => {
+                self.router.only(provider).or(route)
+            }
+            _ => route,
+        }
+    }
+
+    /// The provider that made what `request` refers to. What nobody knows was made by a request that
+    /// passed through unread, or before pareto started: by the provider of those.
+    fn pinned(&self, request: &ApiRequest) -> Option<Arc<str>> {
+        let refers = matches!(request.endpoint, Endpoint::Responses | Endpoint::Chat | Endpoint::Messages);
+        if !refers || !self.router.chooses() {
+            return None;
+        }
+        let maker = self.kept.makers.of(&request.body)?;
+        let unread = || Some(self.router.account(request.endpoint.family())?.name.clone());
+        maker.or_else(unread)
     }
 
     /// By what the user's last message is folded in the key.

@@ -44,6 +44,8 @@ pub(super) struct Flight {
     pub(super) tenant: Box<str>,
     /// Whether a failed attempt is followed by another.
     pub(super) failover: Mode,
+    /// Whether a slow attempt gets a second one beside it.
+    pub(super) hedge: Mode,
     /// Where it begins; gone once it is under way.
     departure: Option<Departure>,
     /// The key to store the answer under.
@@ -110,6 +112,7 @@ impl Gateway {
             model: request.model().map(Box::from),
             tenant: request.identity.tenant.clone(),
             failover: plan.failover,
+            hedge: plan.hedge,
             tag: request.vector_store().map(|id| format!("vector_store:{id}").into_boxed_str()),
             abandoned: self.config.coalesce.abandoned,
             alone: false,

@@ -11,6 +11,7 @@ mod events;
 pub mod explain;
 mod fly;
 mod head;
+mod hedge;
 mod instead;
 mod leg;
 mod metering;
@@ -48,8 +49,9 @@ use crate::request::memo::Memo;
 use crate::request::{ApiRequest, facts::Facts};
 use crate::response::price::{Cost, PriceTable};
 use crate::response::usage::Usage;
-use crate::route::Router;
 use crate::route::health::Healths;
+use crate::route::sticky::Makers;
+use crate::route::{Account, Router, family};
 use crate::rules::Rules;
 use crate::rules::burst::Bursts;
 use crate::rules::stores::Stores;
@@ -89,6 +91,8 @@ pub struct Kept {
     pub bursts: Bursts<Waiter>,
     /// How many files vector stores have.
     pub stores: Stores,
+    /// Which provider made what requests refer to.
+    pub makers: Makers,
     /// The counts.
     pub telemetry: Arc<Telemetry>,
     /// The calls shared with other sidecars, where there is a Redis.
@@ -207,6 +211,13 @@ impl Gateway {
     /// Who keeps the books.
     fn books(&self) -> Arc<dyn Settle> {
         self.kept.telemetry.clone()
+    }
+
+    /// The provider of a request that passes through unread: who made what its path is about, else the
+    /// one of its language.
+    pub fn passes_to(&self, path: &str) -> Option<&Arc<Account>> {
+        let maker = if self.router.chooses() { self.kept.makers.of_path(path) } else { None };
+        maker.and_then(|maker| self.router.named(&maker)).or_else(|| self.router.account(family(path)))
     }
 
     /// Where requests go.

@@ -12,6 +12,7 @@ use super::opening::{Begun, Opened};
 use crate::error::ApiError;
 use crate::exchange::Flown;
 use crate::io::upstream::ReplyBody;
+use crate::request::endpoint::Endpoint;
 use crate::response::headers::repeatable;
 use crate::response::recording::{Completed, Ending, Form, Frame, Recorder, ResponseHead};
 use crate::response::shape::{End, Inspection, Signal, inspect};
@@ -76,7 +77,8 @@ impl Gateway {
         recorder.head(ResponseHead { status, headers, form, upstream, provider, attempts });
         match begun {
             Begun::Events { stream, body, first, signal } => {
-                self.record_events(stream, body, first, signal, storable, recorder, flown).await
+                self.note_ids(flight, first.data(), flown);
+                self.record_events(flight, stream, body, first, signal, storable, recorder, flown).await
             }
             Begun::Whole { coded, held, mut body } => {
                 for piece in held {
@@ -110,6 +112,13 @@ impl Gateway {
         }
     }
 
+    /// Remembers who made what an answer gives ids, where that matters.
+    fn note_ids(&self, flight: &Flight, answer: &[u8], flown: &Flown) {
+        if flight.endpoint == Endpoint::Responses && self.router.chooses() {
+            self.kept.makers.note(answer, &flown.provider);
+        }
+    }
+
     /// What a whole body comes to. Good, it is stored before its last reader hears of the end.
     fn complete(
         &self,
@@ -120,6 +129,7 @@ impl Gateway {
         storable: Storable,
         flown: &mut Flown,
     ) -> Completed {
+        self.note_ids(flight, body, flown);
         let mut done = Completed { upstream: flown.started.elapsed(), ..Completed::default() };
         flown.result = if found.error.is_some() { "error_in_answer" } else { "ok" };
         done.usage = found.usage;
@@ -138,6 +148,7 @@ impl Gateway {
     #[expect(clippy::too_many_arguments, reason = "the parts of one opened stream")]
     async fn record_events(
         &self,
+        flight: &Flight,
         mut stream: Box<EventStream>,
         mut body: Box<dyn ReplyBody>,
         first: Event,
@@ -150,6 +161,9 @@ impl Gateway {
         let mut next = (Frame::Event(first), signal);
         loop {
             let (frame, signal) = next;
+            if let (Frame::Event(event), Signal::Terminal) = (&frame, &signal) {
+                self.note_ids(flight, event.data(), flown);
+            }
             let done = matches!(&frame, Frame::Event(event) if event.is_done());
             recorder.push(frame).await;
             if done || matches!(signal, Signal::Terminal) {

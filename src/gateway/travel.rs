@@ -45,41 +45,44 @@ impl Gateway {
         recorder: &Recorder,
         cut: &Cut,
     ) -> Recorded {
-        let Departure { mut course, mut leg, asked } = departure;
+        let Departure { mut course, leg, asked } = departure;
         let deadline = self.io.clock.now() + course.route().total;
-        let mut attempts = 1;
         // Slower before it is refused: a key without room waits for it as long as a retry would.
         let pause = leg.asking.pause.min(course.route().retries.max);
         if !pause.is_zero() {
             sleep(pause).await;
         }
+        let asked = asked.as_deref();
+        let mut run = self.run(flight, leg, recorder, cut);
         loop {
-            let judged = course.route().written || course.goes_on();
-            let mut attempt = self.attempt(flight, &mut leg, recorder, cut);
-            let failure = match self.open(flight, &leg, judged, &mut attempt).await {
-                Ok(opened) => return self.record(flight, opened, attempts, recorder, &mut attempt).await,
+            let (mut ended, opened) = self.open_hedged(flight, run, &mut course, asked, recorder, cut).await;
+            let attempts = course.made();
+            let failure = match opened {
+                Ok(opened) => {
+                    return self.record(flight, opened, attempts, recorder, &mut ended.attempt).await;
+                }
                 Err(failure) => failure,
             };
-            let onward = asked.as_deref().and_then(|asked| {
+            let onward = asked.and_then(|asked| {
                 self.onward(flight, &mut course, &failure, recorder, deadline).map(|onward| (asked, onward))
             });
             let Some((asked, Onward { asking, wait })) = onward else {
                 return match told(failure, &course, attempts) {
-                    Ok(opened) => self.record(flight, opened, attempts, recorder, &mut attempt).await,
+                    Ok(opened) => self.record(flight, opened, attempts, recorder, &mut ended.attempt).await,
                     Err(error) => error.into(),
                 };
             };
-            drop(attempt);
+            drop(ended);
             drop(failure);
             if !wait.is_zero() {
                 sleep(wait).await;
             }
             let target = asking.target.name.clone();
-            leg = match asked.leg(asking) {
+            let leg = match asked.leg(asking) {
                 Ok(leg) => leg,
                 Err(error) => return unsaid(target, &error).into(),
             };
-            attempts += 1;
+            run = self.run(flight, leg, recorder, cut);
         }
     }
 
@@ -99,9 +102,10 @@ impl Gateway {
             Usage { input: request.body.len() as u64 / 4, output: TYPICAL_OUTPUT, ..Usage::default() };
         let plotted = decision.route.plot(
             || Needs::of(request.endpoint, &request.body),
-            |target| match wording {
-                Some(wording) => wording.obstacle(target, asked),
-                None => (!same_language(request.endpoint, target)).then_some(Cow::Borrowed("dialect")),
+            |target| match (&decision.pinned, wording) {
+                (Some(maker), _) if **maker != *target.account.name => Some(Cow::Borrowed("state")),
+                (_, Some(wording)) => wording.obstacle(target, asked),
+                (_, None) => (!same_language(request.endpoint, target)).then_some(Cow::Borrowed("dialect")),
             },
             // Vectors of two models cannot be compared.
             asked.filter(|_| request.endpoint.embeds()),

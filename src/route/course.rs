@@ -20,6 +20,8 @@ pub struct Course {
     at: usize,
     /// Attempts that may yet be made.
     left: u32,
+    /// Attempts that were begun.
+    made: u32,
     /// Rounds begun.
     rounds: u32,
 }
@@ -46,14 +48,14 @@ pub struct Onward {
 impl Course {
     /// A course over the only target of a route.
     pub(super) fn single(route: Arc<Route>) -> Self {
-        Self { candidates: Vec::new(), at: 0, left: route.retries.attempts, rounds: 1, route }
+        Self { candidates: Vec::new(), at: 0, left: route.retries.attempts, made: 0, rounds: 1, route }
     }
 
     /// A course over these targets, in this order.
     pub(super) fn over(route: Arc<Route>, order: impl Iterator<Item = usize>) -> Self {
         let candidate = |target| Candidate { target, tried: false, out: false, not_before: None };
         let candidates = order.map(candidate).collect();
-        Self { candidates, at: 0, left: route.retries.attempts, rounds: 1, route }
+        Self { candidates, at: 0, left: route.retries.attempts, made: 0, rounds: 1, route }
     }
 
     /// The route.
@@ -66,6 +68,11 @@ impl Course {
         self.left > 0
     }
 
+    /// Attempts begun so far.
+    pub fn made(&self) -> u32 {
+        self.made
+    }
+
     /// Makes the attempt under way the last.
     pub fn end(&mut self) {
         self.left = 0;
@@ -75,6 +82,7 @@ impl Course {
     /// same, once: nobody is served by trying nothing.
     pub fn first(&mut self, now: Instant) -> Asking {
         self.left = self.left.saturating_sub(1);
+        self.made = 1;
         if self.candidates.is_empty() {
             let only = &self.route.targets[0];
             return only.ask(now).unwrap_or_else(|| only.ask_anyway(now));
@@ -97,6 +105,7 @@ impl Course {
         }
         let asking = self.take(now)?;
         self.left -= 1;
+        self.made += 1;
         Some(asking)
     }
 
@@ -119,6 +128,7 @@ impl Course {
             return None;
         }
         self.left -= 1;
+        self.made += 1;
         Some(onward)
     }
 

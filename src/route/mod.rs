@@ -9,6 +9,7 @@ pub mod course;
 pub mod health;
 pub mod latency;
 pub mod outbound;
+pub mod sticky;
 pub mod target;
 pub mod verdict;
 
@@ -51,8 +52,6 @@ pub struct Route {
     pub retries: Retries,
     /// When a second attempt is sent beside the first.
     pub hedge: Option<Hedge>,
-    /// Whether a stream that is lost half-way goes on at another target.
-    pub resume: bool,
     /// For all attempts together.
     pub total: Duration,
     /// It stands in the file: failures are judged, answers held back until they are proved.
@@ -103,9 +102,44 @@ impl Router {
         self.mixed
     }
 
+    /// The provider of this name.
+    pub fn named(&self, provider: &str) -> Option<&Arc<Account>> {
+        self.accounts.iter().find(|account| *account.name == *provider)
+    }
+
+    /// The route to this provider alone.
+    pub fn only(&self, provider: &str) -> Option<&Arc<Route>> {
+        self.plain.iter().find(|route| *route.name == *provider)
+    }
+
+    /// Whether there is more than one provider to choose from.
+    pub fn chooses(&self) -> bool {
+        !self.routes.is_empty() && self.accounts.len() > 1
+    }
+
     /// The routes of the file, in order.
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    /// The routes to each provider alone, in order.
+    pub fn direct(&self) -> &[Arc<Route>] {
+        &self.plain
+    }
+
+    /// The worst breaker of each provider that has any: 0 closed, 1 half-open, 2 open.
+    pub fn breakers(&self, now: Instant) -> Vec<(String, i64)> {
+        let mut worst: Vec<(String, i64)> = Vec::new();
+        for target in self.routes.iter().chain(&self.plain).flat_map(|route| &route.targets) {
+            for slot in target.slots() {
+                let state = slot.shown(now).state.value();
+                match worst.iter_mut().find(|(provider, _)| **provider == *target.account.name) {
+                    Some((_, shown)) => *shown = state.max(*shown),
+                    None => worst.push((target.account.name.to_string(), state)),
+                }
+            }
+        }
+        worst
     }
 
     fn place(&self, family: Family) -> usize {
@@ -125,7 +159,6 @@ impl Route {
             targets: vec![Arc::new(Target::plain(account.clone(), healths, now))],
             retries: Retries { attempts: keys.clamp(1, KEY_ATTEMPTS), base: no_wait, max: no_wait },
             hedge: None,
-            resume: false,
             total: account.provider.timeouts.total,
             written: false,
             models: Vec::new(),
@@ -147,7 +180,6 @@ impl Route {
             id: format!("route {}", ids.join(" | ")).into_boxed_str(),
             retries: written.retries,
             hedge: written.hedge,
-            resume: written.resume,
             total: targets
                 .iter()
                 .map(|target| target.account.provider.timeouts.total)
@@ -161,9 +193,19 @@ impl Route {
         }
     }
 
+    /// Whether the target at this place is asked only once those that share the requests have failed.
+    pub fn is_fallback(&self, place: usize) -> bool {
+        place >= self.sharing
+    }
+
     /// Whether more than one attempt may be made for a request.
     pub fn has_choice(&self) -> bool {
         self.retries.attempts > 1 || self.targets.len() > 1
+    }
+
+    /// Whether it leads to this provider.
+    pub fn leads_to(&self, provider: &str) -> bool {
+        self.targets.iter().any(|target| *target.account.name == *provider)
     }
 
     /// The course of one request. `speaks` tells why a target cannot be asked in its dialect, where it

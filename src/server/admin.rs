@@ -11,7 +11,7 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use serde_json::{Value, json};
 
-use super::{Reloader, Shared, body, counts, explain};
+use super::{Reloader, Shared, body, counts, explain, providers};
 use crate::cache::Purge;
 use crate::config::Problem;
 use crate::telemetry::metrics::Readings;
@@ -58,18 +58,19 @@ impl Admin {
             (&Method::GET | &Method::HEAD, "/config") => self.config(),
             (&Method::GET | &Method::HEAD, "/") => Answer::text(
                 StatusCode::OK,
-                "pareto\n\nGET /metrics\nGET /healthz\nGET /readyz\nGET /config\nGET /limits?name=\nDELETE /limits/{name}?tenant=\nPOST /reload\nPOST /explain\nDELETE /cache?tenant=&model=&key=&tag=\n",
+                "pareto\n\nGET /metrics\nGET /healthz\nGET /readyz\nGET /config\nGET /providers\nGET /limits?name=\nDELETE /limits/{name}?tenant=\nPOST /reload\nPOST /explain\nDELETE /cache?tenant=&model=&key=&tag=\n",
             ),
             (&Method::GET | &Method::HEAD, "/limits") => self.limits(query),
             (&Method::DELETE, _) if path.starts_with("/limits/") => {
                 self.reset(&path["/limits/".len()..], query)
             }
+            (&Method::GET | &Method::HEAD, "/providers") => self.providers(),
             (&Method::POST, "/reload") => self.reload().await,
             (&Method::DELETE, "/cache") => self.purge(query),
             (
                 _,
-                "/" | "/healthz" | "/readyz" | "/metrics" | "/config" | "/limits" | "/reload" | "/explain"
-                | "/cache",
+                "/" | "/healthz" | "/readyz" | "/metrics" | "/config" | "/providers" | "/limits" | "/reload"
+                | "/explain" | "/cache",
             ) => Answer::problem(StatusCode::METHOD_NOT_ALLOWED, "This path has another method; see GET /."),
             _ => Answer::problem(
                 StatusCode::NOT_FOUND,
@@ -119,6 +120,7 @@ impl Admin {
                 .as_ref()
                 .map(|shared| (shared.attempts(), shared.failures()))
                 .unwrap_or_default(),
+            breakers: gateway.router().breakers(tokio::time::Instant::now()),
             limit_waiters: kept.limits.waiting(),
             budgets: kept.limits.budgets(),
             vector_bytes: kept.vectors.bytes(),
@@ -136,6 +138,11 @@ impl Admin {
             Ok(body) => Answer { status: StatusCode::OK, kind: METRICS_TYPE, body },
             Err(error) => Answer::problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
+    }
+
+    fn providers(&self) -> Answer {
+        let gateway = self.shared.gateway.load();
+        Answer::json(StatusCode::OK, &providers::shown(&gateway, tokio::time::Instant::now()))
     }
 
     fn config(&self) -> Answer {

@@ -7,6 +7,7 @@ mod counts;
 mod explain;
 mod life;
 mod listen;
+mod providers;
 mod proxy;
 mod reload;
 mod write;

@@ -19,7 +19,7 @@ use crate::io::pingora::peer;
 use crate::io::upstream::{Fault, UpstreamError};
 use crate::request::endpoint::Endpoint;
 use crate::response::headers::{RULE, of_error};
-use crate::route::{Account, family, outbound};
+use crate::route::{Account, outbound};
 
 /// The shell around the gateway.
 pub struct Proxy {
@@ -147,7 +147,7 @@ impl ProxyHttp for Proxy {
                 passing
             }
             unset => {
-                let account = context.gateway.router().account(family(session.req_header().uri.path()));
+                let account = context.gateway.passes_to(session.req_header().uri.path());
                 let account = account
                     .ok_or_else(|| Error::explain(ErrorType::InternalError, "no provider is configured"))?;
                 unset.insert(Passing {

@@ -89,6 +89,7 @@ pub struct Metrics {
     flight_waiters: IntGauge,
     batch_waiting: IntGauge,
     burst_waiters: IntGauge,
+    breaker_state: IntGaugeVec,
     connections: IntGaugeVec,
     connections_opened: IntCounter,
     connections_reused: IntCounter,
@@ -115,6 +116,8 @@ pub struct Readings {
     pub locks: (u64, u64),
     /// Requests that wait for another's call.
     pub flight_waiters: usize,
+    /// The state of the worst breaker of each provider.
+    pub breakers: Vec<(String, i64)>,
     /// Requests that wait for a limit to let them through.
     pub limit_waiters: usize,
     /// The most used budget of each limit, as a share of 1.
@@ -345,6 +348,10 @@ impl Metrics {
                 .gauge("batch_waiting", "Embedding requests that wait for a call to take off.")?,
             burst_waiters: make
                 .gauge("burst_waiters", "Requests waiting for a later one of their conversation.")?,
+            breaker_state: make.add(IntGaugeVec::new(
+                Opts::new("breaker_state", "The worst breaker of a provider: 0 closed, 1 half-open, 2 open."),
+                &["provider"],
+            ))?,
             connections: make.add(IntGaugeVec::new(
                 Opts::new("upstream_connections", "Connections to providers."),
                 &["provider", "state"],
@@ -406,6 +413,10 @@ impl Metrics {
         }
         self.batch_waiting.set(signed(readings.batch_waiting as u64));
         self.burst_waiters.set(signed(readings.burst_waiters as u64));
+        self.breaker_state.reset();
+        for (provider, state) in &readings.breakers {
+            self.breaker_state.with_label_values(&[provider.as_str()]).set(*state);
+        }
         for (provider, count) in &readings.connections {
             self.connections.with_label_values(&[provider.as_str(), "active"]).set(*count);
         }

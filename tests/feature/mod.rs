@@ -19,6 +19,7 @@ mod normalise;
 mod redis;
 mod reload;
 mod retrieval;
+mod routes;
 mod rules;
 mod rules_reload;
 mod sharing;

@@ -91,11 +91,17 @@ fn json_reply(body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// What is asked below this path is refused: a provider that does not have the model.
+const AWAY: &str = "/away";
+const NO_SUCH_MODEL: &[u8] =
+    b"HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+
 /// One complete request in the read buffer.
 struct Received {
     head: usize,
     end: usize,
     is_get: bool,
+    is_away: bool,
 }
 
 /// Finds a complete request at the start of `buffer`; `None` asks for more bytes.
@@ -115,7 +121,9 @@ fn received(buffer: &[u8]) -> io::Result<Option<Received>> {
         None => Some(0),
     };
     let end = head + length.ok_or_else(|| io::Error::other("bad content-length"))?;
-    Ok((buffer.len() >= end).then_some(Received { head, end, is_get: request.method == Some("GET") }))
+    let is_away = request.path.is_some_and(|path| path.starts_with(AWAY));
+    let is_get = request.method == Some("GET");
+    Ok((buffer.len() >= end).then_some(Received { head, end, is_get, is_away }))
 }
 
 async fn serve(mut socket: TcpStream, replies: Rc<Replies>) -> io::Result<()> {
@@ -135,6 +143,8 @@ async fn serve(mut socket: TcpStream, replies: Rc<Replies>) -> io::Result<()> {
         let body = &buffer[request.head..request.end];
         if request.is_get {
             socket.write_all(&json_reply(&replies.served.get().to_string())).await?;
+        } else if request.is_away {
+            socket.write_all(NO_SUCH_MODEL).await?;
         } else {
             replies.served.set(replies.served.get() + 1);
             if asks_for_stream.iter().any(|finder| finder.find(body).is_some()) {

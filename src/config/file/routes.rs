@@ -32,9 +32,6 @@ pub struct Route {
     pub retries: Retries,
     /// A second attempt beside a slow first one; the answer that begins sooner counts.
     pub hedge: Option<Hedge>,
-    /// Whether a chat stream that is lost half-way goes on at another target, which gets the answer so
-    /// far to continue. Otherwise it ends with an error.
-    pub resume: Toggle,
 }
 
 /// A provider, and the model asked of it.

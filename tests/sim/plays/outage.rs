@@ -82,6 +82,8 @@ async fn a_provider_that_is_dead_for_a_minute_is_not_noticed() {
     let answered = after.iter().position(|record| record.asked.host == "a.test").unwrap();
     assert!(answered <= 25, "while its probe was under way others went elsewhere: {answered}");
     assert!(after[answered..].iter().all(|record| record.asked.host == "a.test"), "then it has all again");
+    // The last call's connection is read to its end.
+    sleep(s(1)).await;
     assert_eq!(world.unrest(), Vec::<String>::new());
 }
 
@@ -122,6 +124,18 @@ async fn one_that_accepts_and_never_answers_costs_those_who_met_it_one_timeout()
     let late = heard.iter().filter(|heard| heard.waited() > s(1)).count();
     assert!(heard.iter().all(|heard| heard.waited() < Duration::from_millis(2200)));
     assert!(late * 10 < heard.len(), "{late} of {}", heard.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hedge_spares_even_them_the_wait() {
+    let hedged = "targets: [{provider: a}], fallbacks: [{provider: b}], hedge: {after: 300ms}";
+    let world = outage(hedged, "a", |script| script.after(s(3600)));
+    let heard = load(&world, s(10)).await;
+    assert!(heard.iter().all(|heard| heard.status == 200 && heard.waited() <= Duration::from_millis(401)));
+    sleep(s(60)).await;
+    assert_eq!(world.unrest(), Vec::<String>::new());
+    let calls = world.provider.calls() as f64;
+    assert_eq!(world.metric("attempts_total", ""), calls, "each is settled once");
 }
 
 #[tokio::test(start_paused = true)]

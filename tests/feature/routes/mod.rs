@@ -1,0 +1,31 @@
+//! Several providers behind one route, over real sockets.
+
+mod failing;
+mod state;
+
+use crate::harness::{Pareto, Provider, provider};
+
+/// A sidecar before two providers: `sim` and `other`.
+pub struct Two {
+    pub pareto: Pareto,
+    pub other: Provider,
+}
+
+impl Two {
+    /// With one route of these settings.
+    pub async fn start(route: &str) -> Self {
+        let (sim, other) = (provider().await, provider().await);
+        let file = format!(
+            "providers: {{sim: {{url: \"{}\", keys: [sk-sim]}}, other: {{url: \"{}\", keys: [sk-other]}}}}\n\
+             routes: [{{models: [\"gpt-*\"], {route}}}]",
+            sim.url(),
+            other.url()
+        );
+        Self { pareto: Pareto::before(sim, &file), other }
+    }
+
+    /// Who has been asked how often.
+    pub fn asked(&self) -> (u64, u64) {
+        (self.pareto.provider.total(), self.other.total())
+    }
+}
