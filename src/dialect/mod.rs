@@ -1,7 +1,7 @@
 //! One conversation in any provider's words: requests and replies translated by way of one form.
 //!
 //! A client's request is read into a [`Prompt`], a prompt is written for any provider; a provider's
-//! events are heard as [`Said`], and what was said is told in any client's events. So n dialects need
+//! events are heard as [`said::Said`], and what was said is told in any client's events. So n dialects need
 //! n readers and writers, not one for each pair. A JSON body goes the same way as a stream: it is
 //! unfolded, translated and folded again.
 //!
