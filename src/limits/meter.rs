@@ -98,7 +98,8 @@ impl Gauge {
         let reserved = Meter { reserved: meter.reserved, ..Meter::default() };
         let Some(before) = before.filter(|before| self.continues(before)) else { return reserved };
         match (&self.kind, &before.kind) {
-            (Kind::Rate(rate, _), Kind::Rate(rate_before, _)) => {
+            // Under the same rate nothing is rounded: a reload must not cost a request.
+            (Kind::Rate(rate, _), Kind::Rate(rate_before, _)) if rate != rate_before => {
                 let level = rate_before.level(meter.spent, now.steady);
                 Meter { spent: rate.with_level(level, now.steady), ..reserved }
             }

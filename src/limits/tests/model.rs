@@ -184,3 +184,14 @@ proptest! {
         play(steps)?;
     }
 }
+
+/// What the property found: a level rounded up at each reload refused a request that had room.
+#[test]
+fn a_reload_of_the_same_limits_rounds_no_count() {
+    let wait = |millis| Step::Wait(Duration::from_millis(millis));
+    let (ask, settle) = (|| Step::Ask(0, 1), || Step::Settle(0, 0));
+    let mut steps = vec![ask(), settle(), wait(2729), ask(), settle(), ask(), wait(2538), settle()];
+    steps.extend([ask(), ask(), Step::Reload, Step::Ask(2, 1), settle(), wait(3733)]);
+    steps.extend(std::iter::repeat_with(ask).take(5));
+    play(steps).unwrap();
+}
