@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::choice::Share;
 use super::environment::Environment;
-use super::file::{File, Provider as WrittenProvider};
+use super::file::File;
+use super::file::providers::Provider as WrittenProvider;
 use super::problem::{Path, Problem};
 use super::quantity::{Period, Size};
 use super::report::Report;

@@ -5,7 +5,11 @@
 
 pub mod batch;
 mod burst;
+mod cache;
+mod client;
+mod features;
 pub mod limits;
+pub mod providers;
 pub mod routes;
 pub mod rules;
 pub mod storage;
@@ -16,14 +20,12 @@ use http::HeaderName;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::choice::{Abandoned, Dialect, Http2, LogFormat, LogLevel, Share};
+use super::choice::{Abandoned, LogFormat, LogLevel};
 use super::named::Named;
 use super::quantity::{Period, Size, UsdPerMillion};
 use super::scalar::{Address, Count, Threads, Toggle};
 use super::secret::Secret;
-use super::switch::Switch;
 use super::tenant::TenantSource;
-use crate::text;
 
 const fn loopback(port: u16) -> Address {
     Address(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))
@@ -71,18 +73,18 @@ pub struct File {
     /// refused with 413. Other requests pass through at any size.
     pub max_body: Size,
     /// Towards the app.
-    pub client: Client,
+    pub client: client::Client,
     /// Where stored answers live. Change needs a restart.
     pub storage: storage::Storage,
     /// The upstream accounts by a name of your choice; the first is the default.
-    pub providers: Named<Provider>,
+    pub providers: Named<providers::Provider>,
     /// Where requests go by the model asked for, and who stands in when a provider fails; the first
     /// that fits. None: everything goes to the provider of its API, once.
     pub routes: Vec<routes::Route>,
     /// Who is a tenant.
     pub tenants: Tenants,
     /// Answering repeated requests from stored answers.
-    pub cache: Cache,
+    pub cache: cache::Cache,
     /// Sharing one upstream call among identical requests that arrive while it is under way.
     pub coalesce: Coalesce,
     /// What is answered here, refused, changed or cached otherwise; the first rule that matches decides.
@@ -92,7 +94,7 @@ pub struct File {
     /// Sending what several requests ask in one call, and what one asks in several.
     pub batch: batch::Batch,
     /// Switches features on, off, to observation, or on for a share of tenants.
-    pub features: Features,
+    pub features: features::Features,
     /// Prices by model, in USD per million tokens; they replace or extend the built-in table.
     pub prices: Named<Price>,
     /// What happens on SIGTERM.
@@ -110,20 +112,23 @@ impl Default for File {
             admin: Admin::default(),
             threads: Threads::Auto,
             max_body: mebibytes(32),
-            client: Client::default(),
+            client: client::Client::default(),
             storage: storage::Storage::default(),
             providers: Named(vec![(
                 "openai".to_owned(),
-                Provider { url: "https://api.openai.com/v1".to_owned(), ..Provider::default() },
+                providers::Provider {
+                    url: "https://api.openai.com/v1".to_owned(),
+                    ..providers::Provider::default()
+                },
             )]),
             routes: Vec::new(),
             tenants: Tenants::default(),
-            cache: Cache::default(),
+            cache: cache::Cache::default(),
             coalesce: Coalesce::default(),
             rules: Vec::new(),
             limits: Vec::new(),
             batch: batch::Batch::default(),
-            features: Features::default(),
+            features: features::Features::default(),
             prices: Named::default(),
             shutdown: Shutdown::default(),
             log: Log::default(),
@@ -148,94 +153,6 @@ impl Default for Admin {
     }
 }
 
-/// Towards the app.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Client {
-    /// Time limits of an app's connection.
-    pub timeouts: ClientTimeouts,
-}
-
-/// Time limits of an app's connection.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ClientTimeouts {
-    /// For a request line and its headers to arrive, on top of `idle`.
-    pub header: Period,
-    /// For the whole body to arrive of a request that is read before it is served.
-    pub body: Period,
-    /// How long a kept-alive connection may wait for its next request.
-    pub idle: Period,
-    /// How long one write may wait for an app that does not read.
-    pub write: Period,
-}
-
-impl Default for ClientTimeouts {
-    fn default() -> Self {
-        Self { header: seconds(30), body: minutes(10), idle: seconds(75), write: seconds(60) }
-    }
-}
-
-/// One upstream account.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(transform = |schema: &mut Schema| require(schema, "url"))]
-pub struct Provider {
-    /// Its base URL, as its own SDK takes it: https://api.openai.com/v1.
-    pub url: String,
-    /// The API it speaks.
-    pub dialect: Dialect,
-    /// Keys to call it with. None: the app's own key passes through.
-    pub keys: Vec<Secret>,
-    /// A provider of the openai dialect has `/v1/responses`. If not, such requests are asked of it as chat
-    /// completions, where they can be.
-    pub responses: Toggle,
-    /// It also serves apps that speak Anthropic's or Gemini's API and not its own: they are translated.
-    pub translate: Toggle,
-    /// Whether it is called with HTTP/2.
-    pub http2: Http2,
-    /// Time limits of one call.
-    pub timeouts: ProviderTimeouts,
-}
-
-impl Default for Provider {
-    fn default() -> Self {
-        Self {
-            url: String::new(),
-            dialect: Dialect::Openai,
-            keys: Vec::new(),
-            responses: Toggle(true),
-            translate: Toggle(false),
-            http2: Http2::Auto,
-            timeouts: ProviderTimeouts::default(),
-        }
-    }
-}
-
-/// Time limits of one upstream call.
-///
-/// They are there for calls that hang, and must not cut an honest slow answer. The SDKs of OpenAI
-/// and Anthropic give up connecting after 5 s and wait 10 minutes for an answer to begin; a
-/// reasoning model may think that long. A stream may go on for longer than that.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProviderTimeouts {
-    /// For the connection, TLS included.
-    pub connect: Period,
-    /// From the request's last byte to the answer's first.
-    pub first_byte: Period,
-    /// Between two parts of the answer.
-    pub idle: Period,
-    /// For the call as a whole.
-    pub total: Period,
-}
-
-impl Default for ProviderTimeouts {
-    fn default() -> Self {
-        Self { connect: seconds(5), first_byte: minutes(10), idle: minutes(5), total: minutes(60) }
-    }
-}
-
 /// Who is a tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -252,85 +169,6 @@ impl Default for Tenants {
     }
 }
 
-/// Answering repeated requests from stored answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Cache {
-    /// Who may get each other's answers.
-    pub share: Share,
-    /// Answers to the very same request.
-    pub exact: Exact,
-    /// Vectors, stored by the input.
-    pub embeddings: batch::Vectors,
-    /// Results of vector-store searches.
-    pub search: Search,
-    /// Answers that are past their time.
-    pub stale: Stale,
-    /// Largest answer that is stored.
-    pub max_entry: Size,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self {
-            share: Share::Credential,
-            exact: Exact::default(),
-            embeddings: batch::Vectors::default(),
-            search: Search::default(),
-            stale: Stale::default(),
-            max_entry: mebibytes(8),
-        }
-    }
-}
-
-/// Answers to the very same request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Exact {
-    /// How long an answer is fresh.
-    pub ttl: Period,
-    /// What does not count in the text of the user's last message: whitespace, case, punctuation,
-    /// digits, arabic, emoji. Everything else in a request counts exactly.
-    pub normalize: Vec<text::Step>,
-}
-
-impl Default for Exact {
-    fn default() -> Self {
-        Self { ttl: minutes(60), normalize: Vec::new() }
-    }
-}
-
-/// Results of vector-store searches. They read data that changes, so they age faster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Search {
-    /// How long a result is fresh; 0s: never stored.
-    pub ttl: Period,
-}
-
-impl Default for Search {
-    fn default() -> Self {
-        Self { ttl: seconds(60) }
-    }
-}
-
-/// Answers that are past their time (RFC 5861).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Stale {
-    /// For how long past its time an answer is still given while a fresh one is fetched; 0s: not at all.
-    pub while_revalidate: Period,
-    /// For how long past its time an answer is still given when the provider fails; 0s: not at all.
-    pub if_error: Period,
-}
-
-impl Default for Stale {
-    fn default() -> Self {
-        // Off unless asked for: an old answer that looks like a new one must be somebody's choice.
-        Self { while_revalidate: seconds(0), if_error: seconds(0) }
-    }
-}
-
 /// Sharing one upstream call among identical requests that arrive while it is under way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -344,40 +182,6 @@ pub struct Coalesce {
 impl Default for Coalesce {
     fn default() -> Self {
         Self { abandoned: Abandoned::Stop, max_waiters: Count(10_000) }
-    }
-}
-
-/// Switches features: on, off, observe (decide and count, but do not act), or N% of tenants.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Features {
-    /// Answering from stored answers.
-    pub cache: Switch,
-    /// Sharing calls under way.
-    pub coalesce: Switch,
-    /// Asking another target, or again, where an attempt has failed.
-    pub failover: Switch,
-    /// A second attempt beside a slow one, on routes that have `hedge`.
-    pub hedge: Switch,
-    /// Sending the embedding inputs of several requests in one call.
-    pub batch: Switch,
-    /// Limits and budgets.
-    pub limits: Switch,
-    /// Rules.
-    pub rules: Switch,
-}
-
-impl Default for Features {
-    fn default() -> Self {
-        Self {
-            cache: Switch::On,
-            coalesce: Switch::On,
-            failover: Switch::On,
-            hedge: Switch::On,
-            batch: Switch::On,
-            limits: Switch::On,
-            rules: Switch::On,
-        }
     }
 }
 
