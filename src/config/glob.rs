@@ -6,13 +6,24 @@ use super::scalar::{Scalar, scalars};
 
 scalars!(Glob);
 
-/// A name, in which `*` stands for any characters and `?` for one. Letters count as written.
+/// A name, in which `*` stands for any characters and `?` for one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Glob(pub Box<str>);
 
 impl Glob {
-    /// Whether `name` is meant.
+    /// Whether `name` is meant, letters as they are written.
     pub fn matches(&self, name: &str) -> bool {
+        self.fits(name, |one, other| one == other)
+    }
+
+    /// Whether `name` is meant, capital and small letters (of ASCII) alike: for names of models, which
+    /// the same provider takes in either.
+    pub fn matches_any_case(&self, name: &str) -> bool {
+        self.fits(name, |one, other| one.eq_ignore_ascii_case(&other))
+    }
+
+    /// Takes time in proportion to the pattern times the name, however many stars there are.
+    fn fits(&self, name: &str, same: impl Fn(u8, u8) -> bool) -> bool {
         let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
         let (mut p, mut n) = (0, 0);
         // Where the last star was, and how far it reaches: only that one is ever tried again.
@@ -27,7 +38,7 @@ impl Glob {
                     p += 1;
                     n += character(name, n);
                 }
-                Some(byte) if *byte == name[n] => {
+                Some(byte) if same(*byte, name[n]) => {
                     p += 1;
                     n += 1;
                 }
@@ -97,6 +108,13 @@ mod tests {
                 by_definition(&chars(&pattern), &chars(&name))
             );
         }
+    }
+
+    #[test]
+    fn case_counts_but_where_it_is_said_not_to() {
+        let glob = Glob("GPT-4o*".into());
+        assert!(glob.matches("GPT-4o-mini") && !glob.matches("gpt-4o-mini"));
+        assert!(glob.matches_any_case("gpt-4O-mini") && !glob.matches_any_case("gpt-4"));
     }
 
     #[test]

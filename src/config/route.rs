@@ -3,36 +3,7 @@
 use std::time::Duration;
 
 use super::ProviderTimeouts;
-
-/// Which models a route is for: a pattern in which `*` stands for any text, `?` for one character.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glob(pub String);
-
-impl Glob {
-    /// Whether `text` fits, the whole of it, whatever its case. Takes time proportional to both.
-    pub fn fits(&self, text: &str) -> bool {
-        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
-        let (mut p, mut t) = (0, 0);
-        // Where the last star stood, and how much of the text it stands for so far.
-        let mut star: Option<(usize, usize)> = None;
-        while t < text.len() {
-            match pattern.get(p) {
-                Some(b'*') => {
-                    star = Some((p, t));
-                    p += 1;
-                }
-                Some(b'?') => (p, t) = (p + 1, t + 1),
-                Some(byte) if byte.eq_ignore_ascii_case(&text[t]) => (p, t) = (p + 1, t + 1),
-                _ => {
-                    let Some((at, taken)) = star else { return false };
-                    star = Some((at, taken + 1));
-                    (p, t) = (at + 1, taken + 1);
-                }
-            }
-        }
-        pattern[p..].iter().all(|byte| *byte == b'*')
-    }
-}
+use super::glob::Glob;
 
 /// One route.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,31 +89,4 @@ pub enum Hedge {
     P95,
     /// After this time.
     After(Duration),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text_and_a_question_mark_for_one_character() {
-        let fits = |glob: &str, text: &str| Glob(glob.to_owned()).fits(text);
-        for (glob, text) in [
-            ("gpt-4o*", "gpt-4o"),
-            ("gpt-4o*", "gpt-4o-mini"),
-            ("*", ""),
-            ("*-mini", "a-mini-mini"),
-            ("claude-?-*", "claude-5-x"),
-            ("GPT-4o", "gpt-4o"),
-            ("a*b*c", "aXbbXc"),
-            ("**", "x"),
-        ] {
-            assert!(fits(glob, text), "{glob} {text}");
-        }
-        for (glob, text) in [("gpt-4o", "gpt-4o-mini"), ("", "x"), ("a*b", "ac"), ("?", ""), ("a?", "a")] {
-            assert!(!fits(glob, text), "{glob} {text}");
-        }
-        // No backtracking that explodes.
-        assert!(!fits(&"a*".repeat(60), &"a".repeat(50_000).replace("aa", "ab")[..40_000].replace('a', "b")));
-    }
 }

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::route::{Balance, Glob, Hedge, Retries, Route as Written};
+use crate::config::glob::Glob;
+use crate::config::route::{Balance, Hedge, Retries, Route as Written};
 use crate::config::{Config, Dialect, Provider};
 use crate::request::endpoint::{Endpoint, Family};
 use balance::Balancer;
@@ -91,8 +92,9 @@ impl Router {
     /// The route of a request: the first of the file that is for its model, else the one to the
     /// provider of its language. `None` where there is no provider.
     pub fn route(&self, family: Family, model: Option<&str>) -> Option<&Arc<Route>> {
-        let fits =
-            |route: &&Arc<Route>| model.is_some_and(|model| route.models.iter().any(|glob| glob.fits(model)));
+        let fits = |route: &&Arc<Route>| {
+            model.is_some_and(|model| route.models.iter().any(|glob| glob.matches_any_case(model)))
+        };
         self.routes.iter().find(fits).or_else(|| self.plain.get(self.place(family)))
     }
 

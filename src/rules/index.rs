@@ -70,7 +70,11 @@ impl Index {
                 }
                 Anchor::Pattern(number) => index.patterns[*number].push(place),
                 Anchor::Tenants(names) => file(&mut index.tenants, names),
-                Anchor::Models(names) => file(&mut index.models, names),
+                Anchor::Models(names) => {
+                    for name in names {
+                        index.models.entry(name.to_ascii_lowercase().into()).or_default().push(place);
+                    }
+                }
                 Anchor::None => {}
             }
             let endpoints = rule.endpoints();
@@ -103,7 +107,8 @@ impl Index {
             take(self.tenants.get(case.asked.tenant));
         }
         if shelf.by_model {
-            take(case.asked.model.and_then(|model| self.models.get(model)));
+            let model = case.asked.model.map(|model| model.to_ascii_lowercase());
+            take(model.and_then(|model| self.models.get(&*model)));
         }
         if shelf.by_text {
             for (way, texts) in self.texts.iter().enumerate() {

@@ -45,7 +45,9 @@ impl Case<'_, '_> {
             }
             Condition::Method(methods) => methods.contains(asked.method),
             Condition::Path(globs) => any(globs, asked.path),
-            Condition::Model(globs) => asked.model.is_some_and(|model| any(globs, model)),
+            Condition::Model(globs) => {
+                asked.model.is_some_and(|model| globs.iter().any(|glob| glob.matches_any_case(model)))
+            }
             Condition::Tenant(globs) => any(globs, asked.tenant),
             Condition::Header(name, globs) => {
                 let mut values = asked.headers.get_all(name).iter();

@@ -16,6 +16,7 @@ struct Question {
     endpoint: Option<Endpoint>,
     headers: HeaderMap,
     tenant: &'static str,
+    model: &'static str,
     body: String,
     unix: u64,
 }
@@ -25,6 +26,7 @@ fn chat(text: &str) -> Question {
         endpoint: Some(Endpoint::Chat),
         headers: HeaderMap::new(),
         tenant: "acme",
+        model: "gpt-4o",
         body: serde_json::json!({"model": "gpt-4o", "messages": [{"role": "user", "content": text}]})
             .to_string(),
         unix: 0,
@@ -39,7 +41,7 @@ impl Question {
             path: if self.endpoint.is_some() { "/v1/chat/completions" } else { "/v1/files" },
             headers: &self.headers,
             tenant: self.tenant,
-            model: Some("gpt-4o"),
+            model: Some(self.model),
             stream: false,
             body: self.endpoint.map(|_| self.body.as_bytes()),
             now: std::time::UNIX_EPOCH + std::time::Duration::from_secs(self.unix),
@@ -75,6 +77,8 @@ rules:
     assert_eq!(rule(chat("bye")), "tenant");
     assert_eq!(rule(Question { tenant: "b", ..chat("hi") }), "pattern");
     assert_eq!(rule(Question { tenant: "b", ..chat("bye") }), "model");
+    assert_eq!(rule(Question { tenant: "b", model: "GPT-4o", ..chat("bye") }), "model");
+    assert_eq!(rule(Question { tenant: "b", model: "gpt-4", ..chat("bye") }), "rest");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::config::file::routes::{
 };
 use crate::config::problem::Path;
 use crate::config::quantity::Period;
-use crate::config::route::{Balance, Glob, Hedge, Retries, Route, Takes, Target};
+use crate::config::route::{Balance, Hedge, Retries, Route, Takes, Target};
 use crate::config::scalar::Toggle;
 use crate::config::{Provider, ProviderTimeouts};
 
@@ -60,15 +60,13 @@ impl Checked<'_> {
                 );
             }
         }
-        for (index, _) in written.models.iter().enumerate().filter(|(_, glob)| glob.is_empty()) {
-            self.report.wrong(
-                &self.path.key("models").index(index),
-                "fits no model; write a name or a pattern such as gpt-4o*",
-            );
-        }
         Route {
-            name: written.name.clone().or_else(|| written.models.first().cloned()).unwrap_or_default(),
-            models: written.models.iter().cloned().map(Glob).collect(),
+            name: written
+                .name
+                .clone()
+                .or_else(|| Some(written.models.first()?.0.to_string()))
+                .unwrap_or_default(),
+            models: written.models.clone(),
             targets: self.targets("targets", &written.targets, &written.timeouts),
             fallbacks: self.targets("fallbacks", &written.fallbacks, &written.timeouts),
             balance: match written.balance {

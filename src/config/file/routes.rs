@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{require, seconds};
+use crate::config::glob::Glob;
 use crate::config::quantity::Period;
 use crate::config::scalar::{Count, Scalar, Toggle, scalars};
 
@@ -19,7 +20,7 @@ pub struct Route {
     pub name: Option<String>,
     /// The models asked for that take it, as patterns: `*` stands for any text, `?` for one character.
     /// The first route that fits is taken.
-    pub models: Vec<String>,
+    pub models: Vec<Glob>,
     /// Who is asked: they share the requests as `balance` says, and stand in for each other.
     pub targets: Vec<Target>,
     /// How one of the targets is chosen: weighted, least_busy, fastest or cheapest.

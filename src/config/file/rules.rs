@@ -33,7 +33,7 @@ pub struct Rule {
 pub struct When {
     /// The API that is called, or a list of these.
     pub endpoint: OneOrMany<EndpointName>,
-    /// The model asked for, or a list; * stands for any characters.
+    /// The model asked for, or a list; * stands for any characters, and case does not matter.
     pub model: OneOrMany<Glob>,
     /// The tenant, or a list; * stands for any characters.
     pub tenant: OneOrMany<Glob>,
