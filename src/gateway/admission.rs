@@ -18,7 +18,7 @@ use crate::exchange::Exchange;
 use crate::json::member_span;
 use crate::limits::estimate::Estimate;
 use crate::limits::fair::Urgency;
-use crate::limits::ledger::{Amounts, Claim, Held, LimitId, Short, Subject};
+use crate::limits::ledger::{Amounts, Claim, Held, LimitId, Refused, Short, Subject};
 use crate::limits::{Ask, Limits};
 use crate::request::ApiRequest;
 use crate::request::endpoint::Endpoint;
@@ -134,18 +134,19 @@ impl Gateway {
         let ask = self.ask(admission, request, decision, estimate.as_ref())?;
         let admitted = match mode {
             Mode::Act => self.kept.limits.admit(&ask).await,
-            _ => self.kept.limits.admit_now(&ask, &[]).await,
+            _ => self.kept.limits.admit_now(&ask).await,
         };
         match admitted {
             Ok(permit) => {
                 exchange.limits = super::allowance::fields(&permit.standings());
                 Ok(Some(Fare::new(permit, estimate)))
             }
-            Err(short) if mode == Mode::Act => Err(self.turned(admission, &ask, &short, exchange)),
-            Err(short) => {
+            Err(refused) if mode == Mode::Act => Err(self.turned(admission, &ask, &refused, exchange)),
+            Err(Refused::Short(short)) => {
                 self.kept.telemetry.metrics.limit_observed.with_label_values(&[&*short.name]).inc();
                 Ok(None)
             }
+            Err(Refused::Lost) => Ok(None),
         }
     }
 
@@ -158,7 +159,7 @@ impl Gateway {
         let Some((admission, mode)) = self.admission(request) else { return Ok(None) };
         let estimate = self.estimate(admission, request).await;
         let Ok(ask) = self.ask(admission, request, decision, estimate.as_ref()) else { return Err(()) };
-        match self.kept.limits.admit_now(&ask, &[]).await {
+        match self.kept.limits.admit_now(&ask).await {
             Ok(permit) => Ok(Some(Fare::new(permit, estimate))),
             Err(_) if mode == Mode::Act => Err(()),
             Err(_) => Ok(None),
@@ -187,14 +188,14 @@ impl Gateway {
         });
         let ask =
             Ask { claims: claims.collect(), tenant: &request.identity.tenant, urgency: urgency(request) };
-        match self.kept.limits.admit_now(&ask, &[]).await {
+        match self.kept.limits.admit_now(&ask).await {
             Ok(permit) => {
                 exchange.limits = super::allowance::fields(&permit.standings());
                 let usage = usage.unwrap_or_default();
                 permit.count_hit(usage.input, usage.output);
                 Ok(())
             }
-            Err(short) if mode == Mode::Act => match self.turned(admission, &ask, &short, exchange) {
+            Err(refused) if mode == Mode::Act => match self.turned(admission, &ask, &refused, exchange) {
                 Turned::Away(error) | Turned::ToCache(error) | Turned::ToModel(_, error) => Err(error),
             },
             Err(_) => Ok(()),
@@ -279,12 +280,22 @@ impl Gateway {
     }
 
     /// What becomes of a request that a limit has no room for, and what its answer says of the limits.
-    fn turned(&self, admission: &Admission, ask: &Ask, short: &Short, exchange: &mut Exchange) -> Turned {
+    fn turned(&self, admission: &Admission, ask: &Ask, refused: &Refused, exchange: &mut Exchange) -> Turned {
+        let Refused::Short(short) = refused else {
+            return Turned::Away(ApiError::unavailable(
+                "What limits count cannot be reached, and `on_ledger_loss: refuse` lets nothing pass without it. Try again.",
+            ));
+        };
         self.kept.telemetry.metrics.limit_rejections.with_label_values(&[&*short.name]).inc();
         let held: Vec<Held> = ask
             .claims
             .iter()
-            .map(|claim| Held { limit: claim.limit, subject: claim.subject.key, amounts: Amounts::NONE })
+            .map(|claim| Held {
+                limit: claim.limit,
+                subject: claim.subject.key,
+                amounts: Amounts::NONE,
+                reservation: 0,
+            })
             .collect();
         exchange.limits = super::allowance::fields(&self.kept.limits.standings(&held));
         let error = refusal(short);

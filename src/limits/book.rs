@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::alert::Alarm;
 use super::journal::{Journal, Line};
-use super::ledger::{Amounts, Claim, Held, Ledger, LimitId, Part, Short, Standing, Subject};
+use super::ledger::{
+    Amounts, Claim, Freed, Held, Ledger, LimitId, Lost, Part, Refused, Short, Standing, Subject,
+};
 use super::meter::{Meter, Now};
 use super::page::{Account, Page, longer};
 use crate::config::limit::Limit;
@@ -131,12 +133,11 @@ impl Book {
     }
 
     /// Reserves all claims or none, and says what has to be written before that holds.
-    fn reserve_all(&self, claims: &[Claim], instead: &[Held]) -> Result<(Vec<Held>, Vec<Line>), Short> {
+    fn reserve_all(&self, claims: &[Claim]) -> Result<(Vec<Held>, Vec<Line>), Short> {
         let now = self.now();
         let mut pages = self.pages.lock();
         let mut held = Vec::with_capacity(claims.len());
         let mut worst = None;
-        pages.release(instead, Part::Consumption);
         for (at, claim) in claims.iter().enumerate() {
             // A limit that a reload has just removed asks nothing.
             let Some(page) = pages.by_id.get_mut(&claim.limit) else { continue };
@@ -144,18 +145,13 @@ impl Book {
             if let Some(short) = page.short(subject, &claim.amounts, now) {
                 worst = Some(longer(worst, Short { claim: at, ..short }));
             }
-            held.push(Held { limit: claim.limit, subject, amounts: claim.amounts });
+            held.push(Held { limit: claim.limit, subject, amounts: claim.amounts, reservation: 0 });
         }
         let Some(short) = worst else {
             pages.reserve(&held);
             let leases = self.leases(&mut pages, &held, now);
             return Ok((held, leases));
         };
-        let back: Vec<Held> = instead
-            .iter()
-            .map(|held| Held { amounts: held.amounts.only(Part::Consumption), ..*held })
-            .collect();
-        pages.reserve(&back);
         let mut alarms = Vec::new();
         if let Some(page) = claims.get(short.claim).and_then(|claim| pages.by_id.get_mut(&claim.limit)) {
             page.exhausted(&short, now, &mut alarms);
@@ -220,15 +216,15 @@ impl Ledger for Book {
         ids
     }
 
-    async fn reserve(&self, claims: &[Claim<'_>], instead: &[Held]) -> Result<Vec<Held>, Short> {
-        let (held, leases) = self.reserve_all(claims, instead)?;
+    async fn reserve(&self, claims: &[Claim<'_>]) -> Result<Vec<Held>, Refused> {
+        let (held, leases) = self.reserve_all(claims).map_err(Refused::Short)?;
         if let (Some(journal), false) = (self.journal.get(), leases.is_empty()) {
             journal.lease(leases).await;
         }
         Ok(held)
     }
 
-    fn settle(&self, held: &[Held], part: Part, used: &Amounts) {
+    fn settle(&self, held: &[Held], part: Part, used: &Amounts) -> bool {
         let now = self.now();
         let mut alarms = Vec::new();
         let mut pages = self.pages.lock();
@@ -244,7 +240,10 @@ impl Ledger for Book {
             journal.note(leases);
         }
         self.tell(alarms);
+        true
     }
+
+    fn tell_freed(&self, _freed: Freed) {}
 
     fn standings(&self, held: &[Held]) -> Vec<Standing> {
         let now = self.now();
@@ -253,7 +252,7 @@ impl Ledger for Book {
         held.iter().filter_map(of).flatten().collect()
     }
 
-    fn all(&self, name: Option<&str>) -> Vec<Standing> {
+    async fn all(&self, name: Option<&str>) -> Vec<Standing> {
         let now = self.now();
         let mut pages = self.pages.lock();
         let mut ids: Vec<LimitId> = pages.by_id.keys().copied().collect();
@@ -277,9 +276,9 @@ impl Ledger for Book {
         pages.by_id.values_mut().filter_map(|page| Some((page.name.clone(), page.most_used(now)?))).collect()
     }
 
-    fn reset(&self, name: &str, tenant: Option<&str>) -> Option<usize> {
+    async fn reset(&self, name: &str, tenant: Option<&str>) -> Result<Option<usize>, Lost> {
         let mut pages = self.pages.lock();
-        let page = pages.by_id.values_mut().find(|page| &*page.name == name)?;
+        let Some(page) = pages.by_id.values_mut().find(|page| &*page.name == name) else { return Ok(None) };
         let mut accounts = std::mem::take(&mut page.accounts);
         let (mut count, mut forgotten) = (0, Vec::new());
         for account in accounts.values_mut() {
@@ -293,7 +292,7 @@ impl Ledger for Book {
         if let Some(journal) = self.journal.get() {
             journal.note(forgotten);
         }
-        Some(count)
+        Ok(Some(count))
     }
 
     fn close(&self) {

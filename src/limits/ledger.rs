@@ -130,7 +130,25 @@ pub struct Held {
     pub subject: u128,
     /// How much of each measure.
     pub amounts: Amounts,
+    /// The reservation it is a part of, where the ledger tells reservations apart; else 0.
+    pub reservation: u64,
 }
+
+/// Why a request was not let through.
+#[derive(Clone, Debug)]
+pub enum Refused {
+    /// A count has no room.
+    Short(Short),
+    /// Counts cannot be asked, and without them nothing is to pass.
+    Lost,
+}
+
+/// Counts cannot be asked now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost;
+
+/// Told of counts of which something was given back.
+pub type Freed = Box<dyn Fn(LimitId, u128) + Send + Sync>;
 
 /// Why nothing was reserved: the count that is longest without room.
 #[derive(Clone, Debug)]
@@ -201,29 +219,35 @@ pub trait Ledger: Send + Sync {
     /// subjects goes on with the counts of those measures whose windows are the same.
     fn adopt(&self, limits: &[Limit]) -> Vec<LimitId>;
 
-    /// Reserves all claims or none. The consumption in `instead` is given back with that, in the same
-    /// step, and stays where nothing is reserved.
+    /// Reserves all claims or none.
     ///
     /// # Errors
     /// The count without room.
-    async fn reserve(&self, claims: &[Claim<'_>], instead: &[Held]) -> Result<Vec<Held>, Short>;
+    async fn reserve(&self, claims: &[Claim<'_>]) -> Result<Vec<Held>, Refused>;
 
     /// Gives back one part of what is held and counts as used what was. `used` may be more or less
-    /// than was held.
-    fn settle(&self, held: &[Held], part: Part, used: &Amounts);
+    /// than was held. Whether that is done; where it is still on its way, [`Ledger::tell_freed`] has
+    /// who is told.
+    fn settle(&self, held: &[Held], part: Part, used: &Amounts) -> bool;
+
+    /// `freed` is told of what becomes free otherwise than by a [`Ledger::settle`] that was done at once.
+    fn tell_freed(&self, freed: Freed);
 
     /// How the counts of these holds stand.
     fn standings(&self, held: &[Held]) -> Vec<Standing>;
 
     /// How every count stands, of the limit called `name` or of all.
-    fn all(&self, name: Option<&str>) -> Vec<Standing>;
+    async fn all(&self, name: Option<&str>) -> Vec<Standing>;
 
     /// The most used budget of each limit, as a share of 1.
     fn budgets(&self) -> Vec<(Arc<str>, f64)>;
 
     /// Forgets what was used of a limit, by all subjects or those with `tenant` as their tenant; what
-    /// is reserved stays. How many counts that were.
-    fn reset(&self, name: &str, tenant: Option<&str>) -> Option<usize>;
+    /// is reserved stays. How many counts that were; `None` where no limit has this name.
+    ///
+    /// # Errors
+    /// Counts cannot be asked now; all stays as it was.
+    async fn reset(&self, name: &str, tenant: Option<&str>) -> Result<Option<usize>, Lost>;
 
     /// The process ends in order: what is counted is written down.
     fn close(&self);

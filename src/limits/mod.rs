@@ -29,7 +29,7 @@ use arc_swap::ArcSwap;
 
 use crate::config::limit::Limit;
 use fair::Urgency;
-use ledger::{Claim, Held, Ledger, LimitId, Part, Short, Standing};
+use ledger::{Claim, Held, Ledger, LimitId, Lost, Part, Refused, Short, Standing};
 pub use permit::{Attempt, Permit};
 use waiting::WaitingRoom;
 
@@ -54,7 +54,14 @@ pub struct Limits {
 impl Limits {
     /// No limits yet; their counts will live in `ledger`.
     pub fn new(ledger: Arc<dyn Ledger>) -> Arc<Self> {
-        Arc::new(Self { ledger, rules: ArcSwap::default(), waiting: WaitingRoom::default() })
+        let limits = Arc::new(Self { ledger, rules: ArcSwap::default(), waiting: WaitingRoom::default() });
+        let told = Arc::downgrade(&limits);
+        limits.ledger.tell_freed(Box::new(move |limit, subject| {
+            if let Some(limits) = told.upgrade() {
+                limits.freed_of(limit, subject);
+            }
+        }));
+        limits
     }
 
     /// Makes these the limits in force, and says by which ids they are claimed. Counts of those whose
@@ -70,30 +77,30 @@ impl Limits {
     ///
     /// # Errors
     /// The limit that has no room.
-    pub async fn admit(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Permit, Short> {
+    pub async fn admit(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Permit, Refused> {
         let short = match self.waiting.ahead(ask) {
             // Who comes now does not pass by those that wait for the same.
             Some(place) => return self.wait(ask, place).await,
-            None => match self.ledger.reserve(&ask.claims, &[]).await {
+            None => match self.ledger.reserve(&ask.claims).await {
                 Ok(held) => return Ok(Permit::new(self.clone(), held)),
-                Err(short) => short,
+                Err(Refused::Short(short)) => short,
+                Err(Refused::Lost) => return Err(Refused::Lost),
             },
         };
         let patience = self.patience(ask, &short);
         if patience.is_zero() || short.soonest.is_none_or(|soonest| soonest > patience) {
-            return Err(short);
+            return Err(Refused::Short(short));
         }
         let claim = &ask.claims[short.claim];
         self.wait(ask, (claim.limit, short.measure, short.subject)).await
     }
 
-    /// As [`Limits::admit`], but now or not at all: for what only a limit with `hits: count` counts,
-    /// and for a second attempt.
+    /// As [`Limits::admit`], but now or not at all.
     ///
     /// # Errors
     /// The limit that has no room.
-    pub async fn admit_now(self: &Arc<Self>, ask: &Ask<'_>, instead: &[Held]) -> Result<Permit, Short> {
-        let held = self.ledger.reserve(&ask.claims, instead).await?;
+    pub async fn admit_now(self: &Arc<Self>, ask: &Ask<'_>) -> Result<Permit, Refused> {
+        let held = self.ledger.reserve(&ask.claims).await?;
         Ok(Permit::new(self.clone(), held))
     }
 
@@ -109,8 +116,9 @@ impl Limits {
         if held.is_empty() {
             return;
         }
-        self.ledger.settle(held, part, used);
-        self.freed(held, part);
+        if self.ledger.settle(held, part, used) {
+            self.freed(held, part);
+        }
     }
 
     /// How the counts of a hold stand.
@@ -119,8 +127,8 @@ impl Limits {
     }
 
     /// How every count stands, of the limit called `name` or of all.
-    pub fn all(&self, name: Option<&str>) -> Vec<Standing> {
-        self.ledger.all(name)
+    pub async fn all(&self, name: Option<&str>) -> Vec<Standing> {
+        self.ledger.all(name).await
     }
 
     /// The most used budget of each limit, as a share of 1.
@@ -130,8 +138,11 @@ impl Limits {
 
     /// Forgets what was used of a limit, by all subjects or those of one tenant, and lets through who
     /// waited for that. How many counts that were; `None` where no limit has this name.
-    pub fn reset(self: &Arc<Self>, name: &str, tenant: Option<&str>) -> Option<usize> {
-        let count = self.ledger.reset(name, tenant);
+    ///
+    /// # Errors
+    /// Counts cannot be asked now.
+    pub async fn reset(self: &Arc<Self>, name: &str, tenant: Option<&str>) -> Result<Option<usize>, Lost> {
+        let count = self.ledger.reset(name, tenant).await;
         self.look_again();
         count
     }

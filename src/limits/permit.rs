@@ -38,8 +38,7 @@ impl Permit {
         }
     }
 
-    /// The attempt that uses what this permit holds of tokens and money; a second one gets nothing,
-    /// and asks for a permit of its own first.
+    /// The attempt that uses what this permit holds of tokens and money; a second one gets nothing.
     pub fn attempt(&mut self) -> Attempt {
         let held = if std::mem::take(&mut self.whole) { self.held.clone() } else { Vec::new() };
         Attempt { limits: self.limits.clone(), held, sent: false, open: true }
@@ -79,16 +78,6 @@ impl Attempt {
     /// The call goes out: from now on the provider may bill it.
     pub fn sent(&mut self) {
         self.sent = true;
-    }
-
-    /// What is held for this attempt, for another one that takes its place.
-    pub fn held(&self) -> &[Held] {
-        &self.held
-    }
-
-    /// The attempt is replaced: what it held was given back with the reservation of the next.
-    pub fn replaced(mut self) {
-        self.open = false;
     }
 
     /// Counts what the call consumed: tokens, and money in pico-USD. A call that was not billed

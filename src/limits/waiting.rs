@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::fair::{Entered, FairQueue, Ticket, Urgency};
-use super::ledger::{Claim, Held, LimitId, Part, Short, Subject};
+use super::ledger::{Claim, Held, LimitId, Part, Refused, Short, Subject};
 use super::permit::Permit;
 use super::{Ask, Limits};
 use crate::config::limit::Measure;
@@ -53,7 +53,7 @@ struct Line {
 struct Waiter {
     id: u64,
     asks: Arc<Asks>,
-    answer: oneshot::Sender<Result<Permit, Short>>,
+    answer: oneshot::Sender<Result<Permit, Refused>>,
 }
 
 /// A request's claims, to be made again and again.
@@ -115,7 +115,7 @@ fn places_of<'c>(claim: &'c Claim) -> impl Iterator<Item = Place> + use<'c> {
 
 impl Limits {
     /// Waits at `place` until all claims of `ask` are granted together.
-    pub(super) async fn wait(self: &Arc<Self>, ask: &Ask<'_>, place: Place) -> Result<Permit, Short> {
+    pub(super) async fn wait(self: &Arc<Self>, ask: &Ask<'_>, place: Place) -> Result<Permit, Refused> {
         let asks = Arc::new(Asks {
             claims: ask.claims.iter().map(owned).collect(),
             tenant: ask.tenant.into(),
@@ -142,7 +142,7 @@ impl Limits {
             Ok(Ok(answer)) => answer,
             // Its time is up: what stands in its way now is the honest answer.
             Ok(Err(_)) | Err(_) => {
-                let held = self.ledger.reserve(&asks.claims, &[]).await?;
+                let held = self.ledger.reserve(&asks.claims).await?;
                 Ok(Permit::new(self.clone(), held))
             }
         }
@@ -181,11 +181,8 @@ impl Limits {
     fn turn_away(self: &Arc<Self>, waiter: Waiter) {
         let limits = self.clone();
         spawn(async move {
-            let answer = match limits.ledger.reserve(&waiter.asks.claims, &[]).await {
-                Ok(held) => Ok(Permit::new(limits, held)),
-                Err(short) => Err(short),
-            };
-            let _ = waiter.answer.send(answer);
+            let held = limits.ledger.reserve(&waiter.asks.claims).await;
+            let _ = waiter.answer.send(held.map(|held| Permit::new(limits, held)));
         });
     }
 
@@ -197,6 +194,15 @@ impl Limits {
         for held in held {
             for measure in Measure::ALL.into_iter().filter(|measure| part.has(*measure)) {
                 self.ask_next((held.limit, measure, held.subject));
+            }
+        }
+    }
+
+    /// Something of a limit was given back, whichever measure.
+    pub(super) fn freed_of(self: &Arc<Self>, limit: LimitId, subject: u128) {
+        if self.waiting.len() > 0 {
+            for measure in Measure::ALL {
+                self.ask_next((limit, measure, subject));
             }
         }
     }
@@ -234,21 +240,22 @@ impl Limits {
                 };
                 (ticket, waiter.asks.clone())
             };
-            match self.ledger.reserve(&asks.claims, &[]).await {
-                Ok(held) => self.grant(place, ticket, Permit::new(self.clone(), held)),
-                Err(short) if place_of(&asks.claims, &short) == Some(place) => {
+            match self.ledger.reserve(&asks.claims).await {
+                Ok(held) => self.answer(place, ticket, Ok(Permit::new(self.clone(), held))),
+                Err(Refused::Lost) => self.answer(place, ticket, Err(Refused::Lost)),
+                Err(Refused::Short(short)) if place_of(&asks.claims, &short) == Some(place) => {
                     if self.rest(place, short.likely.max(SHORTEST)) {
                         return;
                     }
                 }
-                Err(short) => self.move_on(place, ticket, &asks, &short),
+                Err(Refused::Short(short)) => self.move_on(place, ticket, &asks, &short),
             }
         }
     }
 
-    /// Gives one in line what it waited for. If it has left meanwhile, the permit is dropped and with
+    /// Tells one in line what became of it. If it has left meanwhile, its permit is dropped and with
     /// that given back.
-    fn grant(&self, place: Place, ticket: Ticket, permit: Permit) {
+    fn answer(&self, place: Place, ticket: Ticket, answer: Result<Permit, Refused>) {
         let mut lines = self.waiting.lines.lock();
         let waiter = lines.at.get_mut(&place).and_then(|line| line.queue.serve(ticket));
         if let Some(waiter) = &waiter {
@@ -257,7 +264,7 @@ impl Limits {
         self.waiting.count.store(lines.seats.len(), Ordering::Relaxed);
         drop(lines);
         if let Some(waiter) = waiter {
-            let _ = waiter.answer.send(Ok(permit));
+            let _ = waiter.answer.send(answer);
         }
     }
 
@@ -295,7 +302,7 @@ impl Limits {
         self.waiting.count.store(lines.seats.len(), Ordering::Relaxed);
         drop(lines);
         match (out, answer) {
-            (Some(waiter), Some(short)) => drop(waiter.answer.send(Err(short))),
+            (Some(waiter), Some(short)) => drop(waiter.answer.send(Err(Refused::Short(short)))),
             (Some(waiter), None) => self.turn_away(waiter),
             (None, _) => {}
         }

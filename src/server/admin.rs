@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{Reloader, Shared, body, counts, explain, providers};
 use crate::cache::Purge;
 use crate::config::Problem;
+use crate::limits::ledger::Lost;
 use crate::telemetry::metrics::Readings;
 
 /// Prometheus' text format.
@@ -60,9 +61,9 @@ impl Admin {
                 StatusCode::OK,
                 "pareto\n\nGET /metrics\nGET /healthz\nGET /readyz\nGET /config\nGET /providers\nGET /limits?name=\nDELETE /limits/{name}?tenant=\nPOST /reload\nPOST /explain\nDELETE /cache?tenant=&model=&key=&tag=\n",
             ),
-            (&Method::GET | &Method::HEAD, "/limits") => self.limits(query),
+            (&Method::GET | &Method::HEAD, "/limits") => self.limits(query).await,
             (&Method::DELETE, _) if path.starts_with("/limits/") => {
-                self.reset(&path["/limits/".len()..], query)
+                self.reset(&path["/limits/".len()..], query).await
             }
             (&Method::GET | &Method::HEAD, "/providers") => self.providers(),
             (&Method::POST, "/reload") => self.reload().await,
@@ -198,21 +199,26 @@ impl Admin {
         }
     }
 
-    fn limits(&self, query: &str) -> Answer {
-        let gateway = self.shared.gateway.load();
-        Answer::json(StatusCode::OK, &counts::shown(&gateway, parameter(query, "name").as_deref()))
+    async fn limits(&self, query: &str) -> Answer {
+        let gateway = self.shared.gateway.load_full();
+        Answer::json(StatusCode::OK, &counts::shown(&gateway, parameter(query, "name").as_deref()).await)
     }
 
     /// Forgets what was used of a limit, by all or by one tenant.
-    fn reset(&self, name: &str, query: &str) -> Answer {
+    async fn reset(&self, name: &str, query: &str) -> Answer {
         let name = percent_decoded(name);
         let tenant = parameter(query, "tenant");
-        match self.shared.gateway.load().kept().limits.reset(&name, tenant.as_deref()) {
-            Some(count) => {
+        let kept = self.shared.gateway.load().kept().clone();
+        match kept.limits.reset(&name, tenant.as_deref()).await {
+            Ok(Some(count)) => {
                 tracing::info!(limit = name, tenant, count, "limit reset");
                 Answer::json(StatusCode::OK, &json!({"reset": count}))
             }
-            None => {
+            Err(Lost) => Answer::problem(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "What limits count cannot be reached now; nothing was reset.",
+            ),
+            Ok(None) => {
                 Answer::problem(StatusCode::NOT_FOUND, "There is no limit of this name; see GET /limits.")
             }
         }

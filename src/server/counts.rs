@@ -13,8 +13,8 @@ const MOST: usize = 10_000;
 
 /// Every count of the limit called `name`, or of all: its window, what is used and reserved of it, and
 /// when it will be used up at the pace so far.
-pub(super) fn shown(gateway: &Gateway, name: Option<&str>) -> Value {
-    let mut standings = gateway.kept().limits.all(name);
+pub(super) async fn shown(gateway: &Gateway, name: Option<&str>) -> Value {
+    let mut standings = gateway.kept().limits.all(name).await;
     standings.sort_by(|one, other| share(other).total_cmp(&share(one)));
     let left_out = standings.len().saturating_sub(MOST);
     standings.truncate(MOST);

@@ -25,7 +25,7 @@ async fn a_reload_keeps_counts_whose_window_is_unchanged() {
     force.adopt("  - {name: a, per: tenant, tokens: 500/week, requests: 30/min}");
     assert_eq!(force.standing("t", Measure::Tokens).used, 0, "another window, another count");
     force.adopt("  - {name: a, per: model, tokens: 500/week}");
-    assert!(force.limits.all(None).is_empty(), "other subjects, other counts");
+    assert!(force.all().is_empty(), "other subjects, other counts");
 }
 
 #[tokio::test(start_paused = true)]
@@ -50,8 +50,8 @@ async fn a_reset_forgets_one_tenant_and_nothing_that_is_under_way() {
     uses(&force, "t", 400).await;
     uses(&force, "u", 300).await;
     let mut permit = force.limits.admit(&force.ask("t", request(100))).await.ok().unwrap();
-    assert_eq!(force.limits.reset("a", Some("t")), Some(1));
-    assert_eq!(force.limits.reset("nothing", None), None);
+    assert_eq!(force.limits.reset("a", Some("t")).await, Ok(Some(1)));
+    assert_eq!(force.limits.reset("nothing", None).await, Ok(None));
     let standing = force.standing("t", Measure::Tokens);
     assert_eq!((standing.used, standing.reserved), (0, 100));
     assert_eq!(force.standing("u", Measure::Tokens).used, 300);
@@ -67,7 +67,7 @@ async fn subjects_beyond_the_bound_share_one_count_and_lose_none() {
     uses(&force, "c", 60).await;
     assert!(force.limits.admit(&force.ask("d", request(60))).await.is_err(), "c and d are one");
     assert_eq!(force.standing("other", Measure::Tokens).used, 60);
-    assert_eq!(force.limits.all(None).len(), 3);
+    assert_eq!(force.all().len(), 3);
     // The next day, counts that say nothing any more make room.
     tokio::time::advance(Duration::from_secs(86_400)).await;
     uses(&force, "e", 1).await;
@@ -124,19 +124,4 @@ async fn a_permit_that_is_dropped_has_cost_nothing_and_one_cut_off_all_it_held()
     drop((attempt, permit));
     let used = [Measure::Tokens, Measure::Requests].map(|measure| force.standing("", measure).used);
     assert_eq!((used, force.reserved()), ([50, 1], 0));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_second_attempt_takes_the_place_of_the_first_in_one_step() {
-    let force = Force::of("  - {tokens: 100/day}");
-    let mut permit = force.limits.admit(&force.ask("t", request(80))).await.ok().unwrap();
-    let first = permit.attempt();
-    let again = force.ask("t", Amounts::consumed(90, 0, 0));
-    assert!(force.limits.admit_now(&again, &[]).await.is_err(), "not beside the first");
-    let mut second = force.limits.admit_now(&again, first.held()).await.ok().unwrap();
-    first.replaced();
-    second.attempt().settle(&Amounts::consumed(70, 0, 0));
-    drop((permit, second));
-    let standing = force.standing("", Measure::Tokens);
-    assert_eq!((standing.used, standing.reserved), (70, 0));
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc::{Receiver, channel};
 
 use super::alert::Alarm;
@@ -71,14 +72,19 @@ impl Force {
         Ask { claims: claims.collect(), tenant, urgency: Urgency::default() }
     }
 
+    /// Every count: a book answers at once.
+    fn all(&self) -> Vec<Standing> {
+        self.limits.all(None).now_or_never().unwrap()
+    }
+
     fn standing(&self, subject: &str, measure: Measure) -> Standing {
-        let found = self.limits.all(None).into_iter();
+        let found = self.all().into_iter();
         let mut of = found.filter(|standing| standing.subject == subject && standing.measure == measure);
         of.next().unwrap_or_else(|| panic!("{subject} has a count of {measure:?}"))
     }
 
     fn reserved(&self) -> u64 {
-        self.limits.all(None).iter().map(|standing| standing.reserved).sum()
+        self.all().iter().map(|standing| standing.reserved).sum()
     }
 }
 

@@ -154,7 +154,7 @@ fn play(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 _ => {}
             }
             let now = began.elapsed();
-            for standing in force.limits.all(None) {
+            for standing in force.all() {
                 prop_assert!(standing.used + standing.reserved <= standing.most, "{standing:?}");
                 let tenant = TENANTS.into_iter().find(|tenant| *tenant == standing.subject);
                 match (&*standing.limit, standing.measure, tenant) {

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Force, request};
-use crate::limits::ledger::Amounts;
+use crate::limits::ledger::{Amounts, Refused};
 use crate::limits::{Ask, Limits};
 
 /// The same ask, free of its lifetime: for tasks.
@@ -43,7 +43,9 @@ async fn a_request_that_would_wait_too_long_is_refused_at_once() {
     let force = Force::of("  - {requests: 1/min, wait: 5s}");
     force.limits.admit(&asking(&force, "a")).await.ok().unwrap().depart();
     let start = Instant::now();
-    let short = force.limits.admit(&asking(&force, "a")).await.err().unwrap();
+    let Err(Refused::Short(short)) = force.limits.admit(&asking(&force, "a")).await else {
+        panic!("it passed")
+    };
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert_eq!(short.likely.as_secs(), 60);
 }
