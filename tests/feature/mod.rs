@@ -27,4 +27,3 @@ mod stale;
 mod storing;
 mod switches;
 mod translating;
-mod translating_gemini;

@@ -2,43 +2,13 @@
 //! client's. The simulated Gemini refuses what the real one does: calls without their proof, results
 //! that do not match the calls before them.
 
-use pareto::demo::provider::Call;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Ask, CHAT, Fault, Pareto};
-
-/// An OpenAI model served by Gemini alone.
-const GEMINI: &str = "
-providers: {gemini: {url: \"{origin}\", dialect: gemini, keys: [g-key]}}
-routes: [{models: [gpt-4o], targets: [{provider: gemini, model: gemini-3.8-flash}]}]";
-/// Any client, served by a provider that only chats.
-const CHATS: &str = "
-providers: {local: {url: \"{provider}\", keys: [sk-local], translate: true}}
-routes: [{models: [\"*\"], targets: [{provider: local, model: gpt-4o}]}]";
-const GENERATE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
-const STREAM: &str = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
-
-fn last(pareto: &Pareto) -> Call {
-    pareto.provider.calls().pop().unwrap()
-}
-
-fn tools() -> Value {
-    let tool = |name: &str| {
-        json!({"type": "function", "function": {"name": name, "parameters": {"type": "object",
-            "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false}}})
-    };
-    json!([tool("weather"), tool("tides")])
-}
+use super::{CHATS, GEMINI, GENERATE, STREAM, contents, directly, last, tools};
+use crate::harness::{Ask, CHAT, Fault, Pareto};
 
 fn generate(pareto: &Pareto, path: &str, text: &str) -> Ask {
-    pareto.ask(path, json!({"contents": [{"role": "user", "parts": [{"text": text}]}]}))
-}
-
-/// What the provider says by itself to a request that it has got before.
-async fn directly(pareto: &Pareto, call: &Call) -> Value {
-    let url = format!("{}{}", pareto.provider.origin(), call.path());
-    let asked = reqwest::Client::new().post(url).header("content-type", "application/json");
-    Answer::of(asked.body(call.json().to_string()).send().await.unwrap()).await.json()
+    pareto.ask(path, contents(text))
 }
 
 #[tokio::test]
@@ -272,9 +242,9 @@ async fn a_gemini_client_calls_tools_of_an_openai_server() {
     let call = &content["parts"][0]["functionCall"];
     assert!(call["args"]["city"].is_string(), "{answer}");
     let response = json!({"functionResponse": {"name": "weather", "response": {"output": "4 C"}}});
-    let contents = json!([{"role": "user", "parts": [{"text": "Oslo?"}]}, content,
+    let turns = json!([{"role": "user", "parts": [{"text": "Oslo?"}]}, content,
         {"role": "user", "parts": [response]}]);
-    let answered = generate(&pareto, GENERATE, "").set("contents", contents).set("tools", declared).await;
+    let answered = generate(&pareto, GENERATE, "").set("contents", turns).set("tools", declared).await;
     assert!(
         answered.json()["candidates"][0]["content"]["parts"][0]["text"].is_string(),
         "{}",

@@ -1,16 +1,11 @@
-//! A client is answered by a provider that speaks another API: asked in that provider's words, told in
-//! the client's own, recorded, cached and counted like any other answer.
+//! Anthropic in place of OpenAI, and OpenAI in place of Anthropic.
 
-use pareto::demo::provider::Call;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Ask, CHAT, Fault, Pareto};
+use super::{CHATS, CLAUDE, directly, last, message};
+use crate::harness::{Ask, CHAT, Fault, Pareto};
 
-/// An OpenAI model served by Anthropic alone.
-const CLAUDE: &str = "
-providers: {claude: {url: \"{origin}\", dialect: anthropic, keys: [sk-claude]}}
-routes: [{models: [gpt-4o], targets: [{provider: claude, model: claude-sonnet-4-5}]}]";
-/// The same with OpenAI before it.
+/// An OpenAI model served by OpenAI, and by Anthropic where that fails.
 const FALLBACK: &str = "
 providers:
   openai: {url: \"{provider}\", keys: [sk-openai]}
@@ -19,23 +14,6 @@ routes:
   - models: [gpt-4o]
     targets: [{provider: openai}]
     fallbacks: [{provider: claude, model: claude-sonnet-4-5}]";
-
-fn last(pareto: &Pareto) -> Call {
-    pareto.provider.calls().pop().unwrap()
-}
-
-fn message(text: &str) -> Value {
-    json!({"model": "claude-sonnet-4-5", "max_tokens": 200, "messages": [{"role": "user", "content": text}]})
-}
-
-/// What the provider says by itself to a request that it has got before.
-async fn directly(pareto: &Pareto, call: &Call) -> Value {
-    let url = format!("{}{}", pareto.provider.origin(), call.target);
-    let mut body = call.json();
-    body["stream"] = false.into();
-    let asked = reqwest::Client::new().post(url).header("content-type", "application/json");
-    Answer::of(asked.body(body.to_string()).send().await.unwrap()).await.json()
-}
 
 #[tokio::test]
 async fn an_openai_client_is_answered_by_anthropic() {
@@ -212,11 +190,6 @@ async fn a_stream_that_breaks_breaks_in_the_clients_dialect() {
     }
     assert_eq!(pareto.metric("cache_entries", &[]).await, 0.0);
 }
-
-/// Any other client, served by a provider that only chats.
-const CHATS: &str = "
-providers: {local: {url: \"{provider}\", keys: [sk-local], responses: false, translate: true}}
-routes: [{models: [\"*\"], targets: [{provider: local, model: gpt-4o}]}]";
 
 #[tokio::test]
 async fn an_anthropic_client_is_answered_by_an_openai_server_where_allowed() {

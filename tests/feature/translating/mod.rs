@@ -1,0 +1,60 @@
+//! A client is answered by a provider that speaks another API: asked in that provider's words, told in
+//! the client's own, recorded, cached and counted like any other answer.
+
+mod anthropic;
+mod gemini;
+
+use pareto::demo::provider::Call;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, Pareto};
+
+/// An OpenAI model served by Anthropic alone.
+const CLAUDE: &str = "
+providers: {claude: {url: \"{origin}\", dialect: anthropic, keys: [sk-claude]}}
+routes: [{models: [gpt-4o], targets: [{provider: claude, model: claude-sonnet-4-5}]}]";
+/// An OpenAI model served by Gemini alone.
+const GEMINI: &str = "
+providers: {gemini: {url: \"{origin}\", dialect: gemini, keys: [g-key]}}
+routes: [{models: [gpt-4o], targets: [{provider: gemini, model: gemini-3.8-flash}]}]";
+/// Any client, served by a provider that only chats.
+const CHATS: &str = "
+providers: {local: {url: \"{provider}\", keys: [sk-local], responses: false, translate: true}}
+routes: [{models: [\"*\"], targets: [{provider: local, model: gpt-4o}]}]";
+const GENERATE: &str = "/v1beta/models/gemini-2.5-flash:generateContent";
+const STREAM: &str = "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse";
+
+/// What the provider was asked last.
+fn last(pareto: &Pareto) -> Call {
+    pareto.provider.calls().pop().unwrap()
+}
+
+/// What the provider says by itself, as a whole, to a request that it has got before.
+async fn directly(pareto: &Pareto, call: &Call) -> Value {
+    let url = format!("{}{}", pareto.provider.origin(), call.target);
+    let mut body = call.json();
+    if body["stream"] == true {
+        body["stream"] = false.into();
+    }
+    let asked = reqwest::Client::new().post(url).header("content-type", "application/json");
+    Answer::of(asked.body(body.to_string()).send().await.unwrap()).await.json()
+}
+
+/// A request of a client of Anthropic's.
+fn message(text: &str) -> Value {
+    json!({"model": "claude-sonnet-4-5", "max_tokens": 200, "messages": [{"role": "user", "content": text}]})
+}
+
+/// A request of a client of Gemini's.
+fn contents(text: &str) -> Value {
+    json!({"contents": [{"role": "user", "parts": [{"text": text}]}]})
+}
+
+/// Two tools of OpenAI's.
+fn tools() -> Value {
+    let tool = |name: &str| {
+        json!({"type": "function", "function": {"name": name, "parameters": {"type": "object",
+            "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false}}})
+    };
+    json!([tool("weather"), tool("tides")])
+}
