@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::merge::{append_arrays, replace};
 use super::pieces::{Cut, pieces};
 use super::progress::End;
-use super::wire::{ErrorMember, Gist, Text};
+use super::wire::{ErrorMember, Finish, Gist, Text};
 use super::{Inspection, Signal, Unfoldable};
 use crate::response::usage::{GeminiUsage, Usage};
 use crate::sse::{Event, EventWriter};
@@ -74,8 +74,14 @@ impl Chunk<'_> {
 }
 
 impl Candidate<'_> {
-    fn broke_off(&self) -> bool {
-        self.finish_reason.as_ref().is_some_and(|reason| BROKEN_OFF.contains(&reason.0.as_ref()))
+    /// Why the answer is not kept: only two reasons say that the candidate came to its own end, or to the
+    /// limit that was set. The others are of filters, and Google may add to them.
+    fn spoiled(&self) -> Option<&'static str> {
+        match self.finish_reason.as_ref()?.0.as_ref() {
+            "STOP" | "MAX_TOKENS" => None,
+            reason if BROKEN_OFF.contains(&reason) => Some("a candidate that broke off"),
+            _ => Some(Finish::SHORT),
+        }
     }
 
     fn says_something(&self) -> bool {
@@ -127,9 +133,7 @@ impl GeminiProgress {
             if index >= self.candidates.len() {
                 self.candidates.resize(index + 1, None);
             }
-            if candidate.broke_off() {
-                self.broken = Some("a candidate that broke off");
-            }
+            self.broken = candidate.spoiled().or(self.broken);
             *self.candidates[index].get_or_insert(false) |= candidate.finish_reason.is_some();
         }
         Signal::Content
@@ -169,8 +173,8 @@ pub(super) fn inspect(body: &[u8]) -> Inspection {
         Err("no candidates")
     } else if candidates.iter().any(|candidate| candidate.finish_reason.is_none()) {
         Err("an unfinished candidate")
-    } else if candidates.iter().any(Candidate::broke_off) {
-        Err("a candidate that broke off")
+    } else if let Some(reason) = candidates.iter().find_map(Candidate::spoiled) {
+        Err(reason)
     } else if !candidates.iter().all(Candidate::says_something) {
         Err("an empty answer")
     } else {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::pieces::{Cut, pieces};
 use super::progress::End;
-use super::wire::{ErrorMember, Gist, Text};
+use super::wire::{ErrorMember, Finish, Gist, Text};
 use super::{Inspection, ProviderError, Signal, Unfoldable};
 use crate::response::usage::{AnthropicUsage, Usage};
 use crate::sse::{Event, EventWriter};
@@ -14,7 +14,7 @@ use crate::sse::{Event, EventWriter};
 #[derive(Debug, Default)]
 pub(super) struct MessagesProgress {
     begun: bool,
-    stop_reason: bool,
+    finish: Finish,
     stopped: bool,
     failed: bool,
     broken: bool,
@@ -44,7 +44,7 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct Delta {
     #[serde(default)]
-    stop_reason: Gist,
+    stop_reason: Finish,
 }
 
 impl MessagesProgress {
@@ -62,7 +62,10 @@ impl MessagesProgress {
                 self.model =
                     frame.message.and_then(|message| message.model).map(|model| model.0.into_owned());
             }
-            "message_delta" => self.stop_reason |= frame.delta.is_some_and(|delta| delta.stop_reason.filled),
+            "message_delta" => {
+                let finish = frame.delta.map(|delta| delta.stop_reason);
+                self.finish = finish.filter(|finish| *finish != Finish::Open).unwrap_or(self.finish);
+            }
             "message_stop" => {
                 self.stopped = true;
                 return Signal::Terminal;
@@ -87,7 +90,8 @@ impl MessagesProgress {
             Self { failed: true, .. } => End::Failed,
             Self { stopped: false, .. } => End::Open,
             Self { broken: true, .. } => End::Unstorable("malformed event"),
-            Self { begun: true, stop_reason: true, .. } => End::Complete,
+            Self { finish: Finish::Short, .. } => End::Unstorable(Finish::SHORT),
+            Self { begun: true, finish: Finish::Whole, .. } => End::Complete,
             _ => End::Unstorable("no stop reason"),
         }
     }
@@ -106,7 +110,7 @@ struct Body<'a> {
     #[serde(borrow)]
     model: Option<Text<'a>>,
     #[serde(default)]
-    stop_reason: Gist,
+    stop_reason: Finish,
     #[serde(default)]
     content: Gist,
     usage: Option<AnthropicUsage>,
@@ -120,7 +124,8 @@ pub(super) fn inspect(body: &[u8]) -> Inspection {
     };
     let storable = match &body {
         Body { error: ErrorMember(Some(_)), .. } => Err("an error inside the answer"),
-        Body { stop_reason: Gist { filled: false, .. }, .. } => Err("no stop reason"),
+        Body { stop_reason: Finish::Open, .. } => Err("no stop reason"),
+        Body { stop_reason: Finish::Short, .. } => Err(Finish::SHORT),
         Body { content: Gist { filled: false, .. }, .. } => Err("an empty answer"),
         _ => Ok(()),
     };

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::progress::End;
-use super::wire::{ErrorMember, Gist, Text};
+use super::wire::{ErrorMember, Finish, Gist, Text};
 use super::{Inspection, ProviderError, Signal};
 use crate::response::usage::{OpenAiUsage, ServiceTier, Usage};
 use crate::sse::Event;
@@ -14,8 +14,8 @@ const MOST_CHOICES: usize = 1024;
 /// A live stream of chunks.
 #[derive(Debug, Default)]
 pub(super) struct ChunkProgress {
-    /// By index: whether the choice has a finish reason; `None` where it has not appeared.
-    choices: Vec<Option<bool>>,
+    /// By index: how the choice ended; `None` where it has not appeared.
+    choices: Vec<Option<Finish>>,
     done: bool,
     broken: Option<&'static str>,
     failed: bool,
@@ -43,7 +43,7 @@ struct ChunkChoice {
     #[serde(default)]
     index: usize,
     #[serde(default)]
-    finish_reason: Gist,
+    finish_reason: Finish,
 }
 
 impl ChunkProgress {
@@ -73,8 +73,10 @@ impl ChunkProgress {
             if index >= self.choices.len() {
                 self.choices.resize(index + 1, None);
             }
-            let finished = self.choices[index].get_or_insert(false);
-            *finished |= finish_reason.filled;
+            let finish = self.choices[index].get_or_insert_default();
+            if finish_reason != Finish::Open {
+                *finish = finish_reason;
+            }
         }
         Signal::Content
     }
@@ -85,12 +87,14 @@ impl ChunkProgress {
     }
 
     pub(super) fn end(&self, expected: usize) -> End {
-        let finished = self.choices.iter().all(|choice| *choice == Some(true));
+        let finished = self.choices.iter().all(|choice| choice.is_some_and(|finish| finish != Finish::Open));
+        let short = self.choices.contains(&Some(Finish::Short));
         let complete = finished && !self.choices.is_empty() && self.choices.len() >= expected;
         match (self.failed, self.broken, complete) {
             (true, _, _) => End::Failed,
             (_, Some(reason), true) => End::Unstorable(reason),
             (_, Some(reason), _) if self.done => End::Unstorable(reason),
+            (_, None, true) if short => End::Unstorable(Finish::SHORT),
             (_, None, true) => End::Complete,
             _ if self.done => End::Unstorable("an unfinished choice"),
             _ => End::Open,
@@ -123,7 +127,7 @@ struct Body<'a> {
 #[derive(Deserialize)]
 struct Choice {
     #[serde(default)]
-    finish_reason: Gist,
+    finish_reason: Finish,
     #[serde(default)]
     message: Option<Message>,
     #[serde(default)]
@@ -155,8 +159,10 @@ struct Function {
 
 impl Choice {
     fn judge(&self) -> Result<(), &'static str> {
-        if !self.finish_reason.filled {
-            return Err("an unfinished choice");
+        match self.finish_reason {
+            Finish::Open => return Err("an unfinished choice"),
+            Finish::Short => return Err(Finish::SHORT),
+            Finish::Whole => {}
         }
         let Some(message) = &self.message else {
             return if self.text.filled { Ok(()) } else { Err("an empty answer") };

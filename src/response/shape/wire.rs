@@ -107,6 +107,34 @@ impl<'de> Visitor<'de> for GistVisitor {
     }
 }
 
+/// Why a choice, a candidate or a message ended, as far as it decides whether the answer is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// It has not ended.
+    #[default]
+    Open,
+    /// At its own end, at a limit, or at a call.
+    Whole,
+    /// Before its end: a filter stopped it, or it only pauses. Another try may bring it to its end.
+    Short,
+}
+
+impl Finish {
+    /// Why an answer that ended so is not kept.
+    pub const SHORT: &'static str = "an answer that was stopped before its end";
+}
+
+impl<'de> Deserialize<'de> for Finish {
+    fn deserialize<D: Deserializer<'de>>(parser: D) -> Result<Self, D::Error> {
+        Ok(match <&serde_json::value::RawValue>::deserialize(parser)?.get() {
+            "null" | "\"\"" => Self::Open,
+            // OpenAI's; Anthropic's.
+            "\"content_filter\"" | "\"refusal\"" | "\"pause_turn\"" => Self::Short,
+            _ => Self::Whole,
+        })
+    }
+}
+
 /// The member `error` of an answer: an object, a bare message, or nothing (null, false, "").
 #[derive(Debug, Default)]
 pub(super) struct ErrorMember(pub Option<ProviderError>);

@@ -3,6 +3,7 @@
 
 mod anthropic;
 mod gemini;
+mod storing;
 
 use pareto::demo::provider::Call;
 use serde_json::{Value, json};

@@ -58,6 +58,13 @@ fn an_answer_that_broke_off_is_not_kept() {
     let storable = |body: &str| inspect(Shape::Gemini, body.as_bytes()).storable;
     assert_eq!(storable(BODY), Ok(()));
     assert_eq!(storable(&BODY.replace("STOP", "MALFORMED_FUNCTION_CALL")), Err("a candidate that broke off"));
+    for filter in ["SAFETY", "RECITATION", "PROHIBITED_CONTENT", "SPII", "BLOCKLIST", "A_NEW_ONE"] {
+        let stopped = BODY.replace("STOP", filter);
+        assert_eq!(storable(&stopped), Err("an answer that was stopped before its end"), "{filter}");
+        let one_line = stopped.replace('\n', " ");
+        let (progress, _) = follow(Shape::Gemini, &chunks(&[&one_line]));
+        assert_eq!(progress.storable(), Err("an answer that was stopped before its end"), "{filter}");
+    }
     assert_eq!(storable(&BODY.replace("\"finishReason\":\"STOP\",", "")), Err("an unfinished candidate"));
     assert_eq!(storable(r#"{"candidates":[{"finishReason":"MAX_TOKENS"}]}"#), Err("an empty answer"));
     assert_eq!(
