@@ -149,12 +149,13 @@ pub struct Refusal {
     pub status: u16,
     /// The body.
     pub body: Bytes,
-    /// How long the body asks to wait (Gemini's `RetryInfo`): only headers tell that in other APIs.
+    /// How long the provider asks to wait.
     pub wait: Option<Duration>,
 }
 
-/// A provider's error response as `client`'s API would have it.
-pub fn translated(client: Api, status: u16, body: &[u8]) -> Refusal {
+/// A provider's error response as `client`'s API would have it. Gemini says in the body how long to wait,
+/// the others in the headers: `wait` is what those say.
+pub fn translated(client: Api, status: u16, body: &[u8], wait: Option<Duration>) -> Refusal {
     let mut said = said_in(body).unwrap_or_else(|| {
         let message = format!("The provider answered with status {status}.");
         ProviderError { status, message, kind: None, code: None }
@@ -167,8 +168,15 @@ pub fn translated(client: Api, status: u16, body: &[u8]) -> Refusal {
     } else if details(&["API_KEY_INVALID"]) {
         said.status = 401;
     }
+    let wait = wait_in(body).or(wait);
     let error = reworded(client, &said);
-    Refusal { status: error.status, body: self::body(client, &error).to_string().into(), wait: wait_in(body) }
+    let mut told = self::body(client, &error);
+    if let (Api::Generate, Some(wait)) = (client, wait) {
+        let delay = format!("{}s", wait.as_secs_f64());
+        let info = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay});
+        told["error"]["details"] = json!([info]);
+    }
+    Refusal { status: error.status, body: told.to_string().into(), wait }
 }
 
 /// `retryDelay` of `google.rpc.RetryInfo`: `34s`, `0.8s`.
@@ -199,7 +207,7 @@ mod tests {
     use super::*;
 
     fn told(client: Api, status: u16, body: &str) -> (u16, Value) {
-        let refusal = translated(client, status, body.as_bytes());
+        let refusal = translated(client, status, body.as_bytes(), None);
         (refusal.status, serde_json::from_slice(&refusal.body).unwrap())
     }
 
@@ -248,7 +256,14 @@ mod tests {
         let daily = r#"{"error":{"code":429,"message":"m","status":"RESOURCE_EXHAUSTED","details":[
             {"violations":[{"quotaId":"GenerateRequestsPerDayPerProject"}]},{"retryDelay": "34.5s"}]}}"#;
         assert_eq!(told(Api::Chat, 429, daily).1["error"]["code"], "insufficient_quota");
-        assert_eq!(translated(Api::Chat, 429, daily.as_bytes()).wait, Some(Duration::from_millis(34_500)));
+        assert_eq!(
+            translated(Api::Chat, 429, daily.as_bytes(), None).wait,
+            Some(Duration::from_millis(34_500))
+        );
+        let slow = r#"{"error":{"message":"m","type":"requests","code":"rate_limit_exceeded"}}"#;
+        let refusal = translated(Api::Generate, 429, slow.as_bytes(), Some(Duration::from_millis(800)));
+        let details = serde_json::from_slice::<Value>(&refusal.body).unwrap()["error"]["details"].clone();
+        assert_eq!(details[0]["retryDelay"], "0.8s", "what headers said is said where Gemini says it");
         let spent = r#"{"type":"error","error":{"type":"rate_limit_error","message":"m","details":
             {"error_code":"enforced_spend_limit_reached"}}}"#;
         assert_eq!(told(Api::Chat, 429, spent).1["error"]["code"], "insufficient_quota");
@@ -257,7 +272,7 @@ mod tests {
         for strange in
             ["", "\"retryDelay\"", "\"retryDelay\":\"xs\"", "\"retryDelay\":\"-1s\"", "\"retryDelay\":7"]
         {
-            assert_eq!(translated(Api::Chat, 429, strange.as_bytes()).wait, None, "{strange}");
+            assert_eq!(translated(Api::Chat, 429, strange.as_bytes(), None).wait, None, "{strange}");
         }
     }
 }

@@ -11,6 +11,7 @@ use super::attempt::Attempt;
 use super::events::{EventFault, EventStream, Step};
 use super::fly::Flight;
 use super::leg::Leg;
+use super::translate::{Heard, Reported};
 use crate::error::ApiError;
 use crate::io::upstream::{Reply, ReplyBody, ReplyHead, UpstreamError};
 use crate::response::headers::JSON;
@@ -30,6 +31,8 @@ pub(super) struct Opened {
     /// From the sending of the call to what was read of the body.
     pub(super) upstream: Duration,
     pub(super) begun: Begun,
+    /// What it consumed, as reported before it was translated.
+    pub(super) tokens: Reported,
 }
 
 /// How far its body has come.
@@ -68,7 +71,11 @@ impl Gateway {
         judged: bool,
         attempt: &mut Attempt<'_>,
     ) -> Result<Opened, Failure> {
-        let opened = self.opened(flight, leg, judged, attempt).await;
+        let (opened, tokens) = match self.called(leg, attempt).await {
+            Ok(Heard { reply, tokens }) => (self.opened(flight, leg, judged, reply, attempt).await, tokens),
+            Err(failure) => (Err(failure), Reported::default()),
+        };
+        let opened = opened.map(|opened| Opened { tokens, ..opened });
         match &opened {
             Ok(_) => attempt.answered(),
             Err(failure) => attempt.failed(&failure.verdict),
@@ -76,13 +83,8 @@ impl Gateway {
         opened
     }
 
-    async fn opened(
-        &self,
-        flight: &Flight,
-        leg: &Leg,
-        judged: bool,
-        attempt: &mut Attempt<'_>,
-    ) -> Result<Opened, Failure> {
+    /// The reply to the call, in the client's words.
+    async fn called(&self, leg: &Leg, attempt: &mut Attempt<'_>) -> Result<Heard, Failure> {
         let reply = match self.io.upstream.call(&leg.call).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -94,10 +96,17 @@ impl Gateway {
         };
         attempt.flown.status = Some(reply.head.status);
         attempt.learned(&reply.head.headers);
-        let reply = match leg.heard(reply, self.io.clock.unix()).await {
-            Ok(reply) => reply,
-            Err(error) => return Err(fault(attempt, &error)),
-        };
+        leg.heard(reply, self.io.clock.unix()).await.map_err(|error| fault(attempt, &error))
+    }
+
+    async fn opened(
+        &self,
+        flight: &Flight,
+        leg: &Leg,
+        judged: bool,
+        reply: Reply,
+        attempt: &mut Attempt<'_>,
+    ) -> Result<Opened, Failure> {
         let success = reply.head.status.is_success();
         let is = |name, wanted: &str| {
             let value = reply.head.headers.get(name).and_then(|value| value.to_str().ok());
@@ -205,7 +214,7 @@ impl Gateway {
 
 fn opened(head: ReplyHead, attempt: &Attempt, begun: Begun) -> Opened {
     let upstream = attempt.flown.started.elapsed();
-    Opened { status: head.status, headers: head.headers, upstream, begun }
+    Opened { status: head.status, headers: head.headers, upstream, begun, tokens: Reported::default() }
 }
 
 /// All pieces in one; one piece is not copied.

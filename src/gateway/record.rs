@@ -9,6 +9,7 @@ use super::attempt::Attempt;
 use super::events::{EventFault, EventStream, Step};
 use super::fly::Flight;
 use super::opening::{Begun, Opened};
+use super::translate::Reported;
 use crate::error::ApiError;
 use crate::exchange::Flown;
 use crate::io::upstream::ReplyBody;
@@ -71,14 +72,15 @@ impl Gateway {
         attempt: &mut Attempt<'_>,
     ) -> Recorded {
         let (form, flown) = (opened.form(), &mut attempt.flown);
-        let Opened { status, headers, upstream, begun } = opened;
+        let Opened { status, headers, upstream, begun, tokens } = opened;
         let storable = Storable::of(&headers, flown);
         let provider = flown.provider.clone();
         recorder.head(ResponseHead { status, headers, form, upstream, provider, attempts });
         match begun {
             Begun::Events { stream, body, first, signal } => {
                 self.note_ids(flight, first.data(), flown);
-                self.record_events(flight, stream, body, first, signal, storable, recorder, flown).await
+                let opened = OpenedEvents { stream, body, first, signal, tokens };
+                self.record_events(flight, opened, storable, recorder, flown).await
             }
             Begun::Whole { coded, held, mut body } => {
                 for piece in held {
@@ -97,7 +99,7 @@ impl Gateway {
                 }
                 // What has outgrown the recording was delivered, and that is all.
                 let Some(body) = look(recorder) else { return opaque(status, flown).into() };
-                let found = inspect(flight.shape, &body);
+                let found = reported(inspect(flight.shape, &body), &tokens);
                 self.complete(flight, status, &body, found, storable, flown).into()
             }
             Begun::Held { body, found } => {
@@ -105,7 +107,10 @@ impl Gateway {
                     recorder.push(Frame::Piece(body.clone())).await;
                 }
                 match found {
-                    Some(found) => self.complete(flight, status, &body, found, storable, flown).into(),
+                    Some(found) => {
+                        let found = reported(found, &tokens);
+                        self.complete(flight, status, &body, found, storable, flown).into()
+                    }
                     None => opaque(status, flown).into(),
                 }
             }
@@ -145,18 +150,15 @@ impl Gateway {
     }
 
     /// Records events as they come, from the first on.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one opened stream")]
     async fn record_events(
         &self,
         flight: &Flight,
-        mut stream: Box<EventStream>,
-        mut body: Box<dyn ReplyBody>,
-        first: Event,
-        signal: Signal,
+        opened: OpenedEvents,
         storable: Storable,
         recorder: &Recorder,
         flown: &mut Flown,
     ) -> Recorded {
+        let OpenedEvents { mut stream, mut body, first, signal, tokens } = opened;
         let (mut rest, mut storable) = (None, Some(storable));
         let mut next = (Frame::Event(first), signal);
         loop {
@@ -188,7 +190,7 @@ impl Gateway {
                 }
             };
         }
-        flown.usage = stream.progress.usage();
+        flown.usage = tokens.usage().or_else(|| stream.progress.usage());
         flown.answered = stream.progress.model().map(Box::from);
         flown.cost = self.price(flown.model.as_deref(), flown.answered.as_deref(), flown.usage);
         match stream.progress.end() {
@@ -211,6 +213,20 @@ impl Gateway {
         let storable = storable.map(|storable| Storable { done: done.clone(), ..storable });
         Recorded { ending: Ending::Complete(done), rest, storable }
     }
+}
+
+/// A stream that has begun: its first event, and the rest to come.
+struct OpenedEvents {
+    stream: Box<EventStream>,
+    body: Box<dyn ReplyBody>,
+    first: Event,
+    signal: Signal,
+    tokens: Reported,
+}
+
+/// What is known of a body, with the counts as its provider reported them.
+fn reported(found: Inspection, tokens: &Reported) -> Inspection {
+    Inspection { usage: tokens.usage().or(found.usage), ..found }
 }
 
 /// What is known of a body that was not looked into.

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,8 @@ use crate::dialect::{self, Api, Prompt, Server, Stamp, Translator, Untranslatabl
 use crate::io::upstream::{Call, Fault, Reply, ReplyBody, UpstreamError};
 use crate::request::ApiRequest;
 use crate::response::headers::{EVENT_STREAM, JSON};
+use crate::response::usage::Usage;
+use crate::route::verdict::named_wait;
 use crate::route::{Route, Target, outbound};
 use crate::sse::{Decoder, Event, Item, Tail};
 
@@ -156,6 +159,35 @@ impl Wording {
     }
 }
 
+/// A reply in the client's words.
+pub(super) struct Heard {
+    pub(super) reply: Reply,
+    pub(super) tokens: Reported,
+}
+
+impl From<Reply> for Heard {
+    fn from(reply: Reply) -> Self {
+        Self { reply, tokens: Reported::default() }
+    }
+}
+
+/// The tokens that a provider has reported of a reply under translation so far. The client's API may have
+/// no words for what they cost: OpenAI's does not tell what is written to a cache for an hour from what
+/// is for five minutes.
+#[derive(Default)]
+pub(super) struct Reported(Option<Arc<Mutex<Option<Usage>>>>);
+
+impl Reported {
+    fn of(usage: Option<Usage>) -> Self {
+        Self(Some(Arc::new(Mutex::new(usage))))
+    }
+
+    /// The tokens; `None` where nothing is translated, or nothing was reported.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        *self.0.as_ref()?.lock()
+    }
+}
+
 /// A request in a provider's words.
 #[derive(Clone)]
 pub(super) struct Words {
@@ -166,6 +198,11 @@ pub(super) struct Words {
 }
 
 impl Words {
+    /// The API it is in.
+    pub(super) const fn api(&self) -> Api {
+        self.api
+    }
+
     /// The call to `provider`. Of the client's headers only those go along that are no part of its own
     /// API, and never its key: that is for whoever the client means to ask.
     pub(super) fn call(&self, provider: &Arc<Provider>, asked: &HeaderMap, key: Option<&str>) -> Call {
@@ -192,8 +229,8 @@ impl Words {
     ///
     /// # Errors
     /// The reply broke off, or is not what the provider's API promises.
-    pub(super) async fn hear(&self, reply: Reply, stamp: Stamp) -> Result<Reply, UpstreamError> {
-        let client = self.prompt.client;
+    pub(super) async fn hear(&self, reply: Reply, stamp: Stamp) -> Result<Heard, UpstreamError> {
+        let (client, now) = (self.prompt.client, stamp.created);
         let Some(mut translator) = Translator::new(self.api, &self.prompt, stamp) else {
             return Err(broken("nobody translates it"));
         };
@@ -206,8 +243,10 @@ impl Words {
         if head.status.is_success() && streams {
             head.headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
             let decoder = Decoder::new(LONGEST_EVENT);
-            let told = Told { body, decoder, translator, ready: VecDeque::new(), ended: false };
-            return Ok(Reply { head, body: Box::new(told) });
+            let tokens = Arc::new(Mutex::new(None));
+            let reported = Reported(Some(tokens.clone()));
+            let told = Told { body, decoder, translator, tokens, ready: VecDeque::new(), ended: false };
+            return Ok(Heard { reply: Reply { head, body: Box::new(told) }, tokens: reported });
         }
         head.headers.insert(header::CONTENT_TYPE, JSON);
         let whole = gathered(&mut *body).await?;
@@ -221,7 +260,8 @@ impl Words {
                 }
             }
         } else {
-            let refusal = errors::translated(client, head.status.as_u16(), &whole);
+            let wait = named_wait(&head.headers, UNIX_EPOCH + Duration::from_secs(now));
+            let refusal = errors::translated(client, head.status.as_u16(), &whole, wait);
             head.status = status(refusal.status);
             if let Some(wait) = refusal.wait {
                 let seconds = wait.as_secs_f64().ceil() as u64;
@@ -229,7 +269,8 @@ impl Words {
             }
             refusal.body
         };
-        Ok(Reply { head, body: Box::new(Whole(Some(told))) })
+        let tokens = Reported::of(translator.tokens().map(|tokens| tokens.usage));
+        Ok(Heard { reply: Reply { head, body: Box::new(Whole(Some(told))) }, tokens })
     }
 }
 
@@ -267,6 +308,7 @@ struct Told {
     body: Box<dyn ReplyBody>,
     decoder: Decoder,
     translator: Translator,
+    tokens: Arc<Mutex<Option<Usage>>>,
     ready: VecDeque<Bytes>,
     ended: bool,
 }
@@ -320,6 +362,9 @@ impl Told {
             .event(event)
             .map_err(|why| UpstreamError::new(Fault::Protocol, why.to_string()))?;
         self.ready.extend(told.iter().map(|event| event.bytes().clone()));
+        if let Some(tokens) = self.translator.tokens() {
+            *self.tokens.lock() = Some(tokens.usage);
+        }
         Ok(())
     }
 

@@ -88,11 +88,12 @@ impl Message<'_> {
     }
 
     fn usage(&self, output: u64) -> Value {
+        let kept = self.thought.kept;
         json!({
             "input_tokens": self.input,
-            "cache_creation_input_tokens": 0,
+            "cache_creation_input_tokens": kept,
             "cache_read_input_tokens": 0,
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": kept},
             "output_tokens": output,
             "service_tier": "standard",
             "inference_geo": "us",

@@ -2,7 +2,8 @@
 //!
 //! The last user text may steer it, so that any client can ask for any kind of answer:
 //! `sim:refuse` refuses, `sim:words=N` is about that long, `sim:say=TEXT` says TEXT to the end of the
-//! line, `sim:think=N` counts N reasoning tokens.
+//! line, `sim:think=N` counts N reasoning tokens, `sim:keep=N` counts N input tokens that Anthropic keeps
+//! in its prompt cache for an hour.
 
 use serde_json::Value;
 
@@ -59,16 +60,22 @@ pub struct Thought {
     pub tokens: u64,
     /// Reasoning tokens.
     pub reasoning: u64,
+    /// Input tokens kept for an hour.
+    pub kept: u64,
 }
 
 /// Thinks of an answer.
 pub fn think(prompt: &Prompt<'_>) -> Thought {
     let chance = &mut Chance::new(prompt.seed);
-    let reasoning = directive(prompt.last, "think=").and_then(|tokens| tokens.parse().ok()).unwrap_or(0);
+    let number = |name| {
+        let told = directive(prompt.last, name).and_then(|rest| rest.split(' ').next());
+        told.and_then(|tokens| tokens.parse().ok()).unwrap_or(0)
+    };
+    let (reasoning, kept) = (number("think="), number("keep="));
     if !prompt.tools.is_empty() {
         let calls: Vec<_> = prompt.tools.iter().map(|tool| call(*tool, chance)).collect();
         let tokens = calls.iter().map(|call| 8 + tokens_of(&call.input)).sum();
-        return Thought { said: Said::Calls(calls), cut: false, tokens, reasoning };
+        return Thought { said: Said::Calls(calls), cut: false, tokens, reasoning, kept };
     }
     let refuses = directive(prompt.last, "refuse").is_some();
     let mut pieces = match prompt.schema {
@@ -81,7 +88,7 @@ pub fn think(prompt: &Prompt<'_>) -> Thought {
     pieces.truncate(limit);
     let tokens = pieces.len() as u64;
     let said = if refuses { Said::Refusal(pieces) } else { Said::Text(pieces) };
-    Thought { said, cut, tokens, reasoning }
+    Thought { said, cut, tokens, reasoning, kept }
 }
 
 /// About how many tokens a text has: a quarter of its bytes, at least one.
