@@ -192,6 +192,16 @@ pub fn cleaned(api: Api, server: Server, body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// A request that Gemini is asked with, in `api`'s words, with the stand-in that Google documents in place of
+/// every proof of whose calls they are; `None` where no proof is to be replaced.
+pub fn unproved(api: Api, body: &[u8]) -> Option<Vec<u8>> {
+    match api {
+        Api::Generate => generate::unproved(body),
+        Api::Chat => chat::unproved(body),
+        Api::Messages | Api::Responses => None,
+    }
+}
+
 /// The path and query a provider is asked at.
 pub fn path(provider: Api, target: Target, stream: bool) -> String {
     match provider {

@@ -6,12 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 
-use super::translate::{Wording, Words};
+use super::translate::{Heard, Wording, Words};
 use crate::dialect::{self, Api, Server, Stamp, Untranslatable};
 use crate::io::upstream::{Call, Reply, UpstreamError};
 use crate::json::{member_span, with_member};
 use crate::request::ApiRequest;
-use crate::request::endpoint::gemini_model;
+use crate::request::endpoint::{Endpoint, gemini_model};
 use crate::response::shape::Shape;
 use crate::route::{Asking, Target, outbound};
 
@@ -111,12 +111,19 @@ impl Leg {
         Ok(Self { asking, call, words })
     }
 
+    /// The call without the proofs that its target did not take; `None` where it has none.
+    pub(super) fn unproved(&self, endpoint: Endpoint) -> Option<Call> {
+        let own = || Api::of(endpoint);
+        let body = dialect::unproved(self.words.as_ref().map(Words::api).or_else(own)?, &self.call.body)?;
+        Some(Call { body: body.into(), ..self.call.clone() })
+    }
+
     /// The reply in the client's words.
     ///
     /// # Errors
     /// It broke off, or is not what its provider's API promises.
-    pub(super) async fn heard(&self, reply: Reply, now: Duration) -> Result<Reply, UpstreamError> {
-        let Some(words) = &self.words else { return Ok(reply) };
+    pub(super) async fn heard(&self, reply: Reply, now: Duration) -> Result<Heard, UpstreamError> {
+        let Some(words) = &self.words else { return Ok(reply.into()) };
         let model = self.target().model.as_deref().unwrap_or_default();
         let id = format!("{:024x}", rand::random::<u128>() >> 32);
         words.hear(reply, Stamp { id, created: now.as_secs(), model: model.to_owned() }).await

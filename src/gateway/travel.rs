@@ -63,6 +63,11 @@ impl Gateway {
                 }
                 Err(failure) => failure,
             };
+            if let Some(leg) = self.unproved(&ended.leg, &mut course, &failure, flight, recorder) {
+                drop(ended);
+                run = self.run(flight, leg, recorder, cut);
+                continue;
+            }
             let onward = asked.and_then(|asked| {
                 self.onward(flight, &mut course, &failure, recorder, deadline).map(|onward| (asked, onward))
             });
@@ -115,6 +120,40 @@ impl Gateway {
         plotted.map_err(|Unservable(skipped)| ApiError::unservable(&skipped))
     }
 
+    /// The same leg without the proofs that its target did not take, if it has any and may be asked again.
+    fn unproved(
+        &self,
+        leg: &Leg,
+        course: &mut Course,
+        failure: &Failure,
+        flight: &Flight,
+        recorder: &Recorder,
+    ) -> Option<Leg> {
+        if failure.verdict.next != Next::Unproved || !Self::is_wanted(flight, recorder) {
+            return None;
+        }
+        let call = leg.unproved(flight.endpoint)?;
+        let asking = course.again(&leg.asking, self.io.clock.now())?;
+        let words = leg.words.clone();
+        self.acts_on_failure(flight, course).then_some(Leg { asking, call, words })
+    }
+
+    /// Whether anybody still waits for the answer.
+    fn is_wanted(flight: &Flight, recorder: &Recorder) -> bool {
+        recorder.recording().readers() > 0 || flight.is_alone()
+    }
+
+    /// Whether a failed attempt is followed by the one that would follow it; else that is noted, and it was
+    /// the last.
+    fn acts_on_failure(&self, flight: &Flight, course: &mut Course) -> bool {
+        let observed = flight.failover == Mode::Observe;
+        if observed {
+            self.kept.telemetry.observed("failover");
+            course.end();
+        }
+        !observed
+    }
+
     /// Who is asked next, if anybody is.
     fn onward(
         &self,
@@ -124,16 +163,12 @@ impl Gateway {
         recorder: &Recorder,
         deadline: Instant,
     ) -> Option<Onward> {
-        if recorder.recording().readers() == 0 && !flight.is_alone() {
+        if !Self::is_wanted(flight, recorder) {
             return None;
         }
         let chance = rand::random();
         let onward = course.next(&failure.verdict, self.io.clock.now(), deadline, chance)?;
-        if flight.failover == Mode::Observe {
-            self.kept.telemetry.observed("failover");
-            return None;
-        }
-        Some(onward)
+        self.acts_on_failure(flight, course).then_some(onward)
     }
 }
 

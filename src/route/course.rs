@@ -109,6 +109,18 @@ impl Course {
         Some(asking)
     }
 
+    /// The one that was asked with `asking` once more, with the same key, for a request that was changed for
+    /// it. That is an attempt like any other.
+    pub fn again(&mut self, asking: &Asking, now: Instant) -> Option<Asking> {
+        if self.left == 0 {
+            return None;
+        }
+        let asking = asking.again(now)?;
+        self.left -= 1;
+        self.made += 1;
+        Some(asking)
+    }
+
     /// Who is asked after a failure of the one asked last. `chance` is from 0 to 1, `deadline` when the
     /// client is told at the latest.
     pub fn next(
@@ -138,7 +150,7 @@ impl Course {
         failed.not_before = verdict.wait.map(|wait| now + wait);
         match verdict.next {
             Next::Anyone | Next::Nobody => {}
-            Next::Others | Next::Bigger => failed.out = true,
+            Next::Others | Next::Bigger | Next::Unproved => failed.out = true,
             // Its benched key is not used again; another of its keys may be, at once.
             Next::OtherKey => failed.tried = false,
         }
@@ -161,7 +173,7 @@ impl Course {
                     self.rounds += 1;
                     fits.then(|| Onward { asking: self.route.targets[0].ask_anyway(now), wait })
                 }
-                Next::Nobody | Next::Others | Next::Bigger => None,
+                Next::Nobody | Next::Others | Next::Bigger | Next::Unproved => None,
             };
         }
         if let Some(asking) = self.take(now) {

@@ -60,6 +60,17 @@ pub struct Asking {
     pub leave: Option<Leave>,
 }
 
+impl Asking {
+    /// The same target with the same key once more, if it may be asked now.
+    pub fn again(&self, now: Instant) -> Option<Self> {
+        let leave = match self.target.slots().get(self.key) {
+            Some(slot) => Some(slot.admit(now)?),
+            None => None,
+        };
+        Some(Self { target: self.target.clone(), key: self.key, pause: Duration::ZERO, leave })
+    }
+}
+
 impl Account {
     /// A provider of the file.
     pub fn new(provider: &Provider) -> Self {

@@ -28,6 +28,9 @@ pub enum Next {
     OtherKey,
     /// Another target, if its context window is larger.
     Bigger,
+    /// This target once more, without the proofs of whose calls they are: it did not make them. If that
+    /// is not to be, another target.
+    Unproved,
 }
 
 /// What a failure says of the target and its key.
@@ -93,6 +96,7 @@ impl Verdict {
         let verdict = match status {
             _ if is_quota(status, error, details) => Self::new(Next::OtherKey, Blame::Key, false),
             400 | 413 if error.is_some_and(is_too_long) => Self::new(Next::Bigger, Blame::None, false),
+            400 if error.is_some_and(is_unproved) => Self::new(Next::Unproved, Blame::None, false),
             400 if details.names("API_KEY_INVALID") => key,
             401 | 403 => key,
             404 => Self::new(Next::Others, Blame::None, false),
@@ -139,6 +143,12 @@ fn is_too_long(error: &ProviderError) -> bool {
     ];
     error.code.as_deref() == Some("context_length_exceeded")
         || SAID.iter().any(|words| error.message.contains(words))
+}
+
+/// Gemini: the request has calls that another model made, or another key. It says "missing a
+/// `thought_signature`" and "Corrupted thought signature".
+fn is_unproved(error: &ProviderError) -> bool {
+    error.message.contains("thought signature") || error.message.contains("thought_signature")
 }
 
 /// Gemini may wrap an error in a list of one.
@@ -301,6 +311,19 @@ mod tests {
             r#"{"error":{"code":400,"message":"The input token count (5) exceeds the maximum number of tokens allowed (4).","status":"INVALID_ARGUMENT"}}"#,
         ] {
             assert_eq!(refused(400, body).next, Next::Bigger, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_proof_that_is_not_taken_is_told_from_other_bad_requests() {
+        for (message, next) in [
+            ("Corrupted thought signature.", Next::Unproved),
+            ("Function call is missing a thought_signature in functionCall parts.", Next::Unproved),
+            ("* GenerateContentRequest.contents: contents is not specified", Next::Nobody),
+        ] {
+            let body =
+                format!(r#"{{"error":{{"code":400,"message":"{message}","status":"INVALID_ARGUMENT"}}}}"#);
+            assert_eq!(refused(400, &body).next, next, "{message}");
         }
     }
 

@@ -16,6 +16,7 @@ pub(super) use hear::ChatHearer;
 pub(super) use messages::source;
 pub(super) use read::read;
 pub use servers::Server;
+pub(super) use servers::unproved;
 pub(super) use tell::ChatTeller;
 pub(super) use write::write;
 

@@ -120,6 +120,26 @@ fn google(request: &mut Map<String, Value>) {
     }
 }
 
+/// A request to Google's own OpenAI-compatible endpoint with [`UNPROVED`] in place of every proof; `None`
+/// where that changes nothing.
+pub(in super::super) fn unproved(body: &[u8]) -> Option<Vec<u8>> {
+    memmem::find(body, b"\"thought_signature\"")?;
+    let mut request: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let mut changed = false;
+    let mut replace = |of: &mut Map<String, Value>| {
+        let kept = of.get_mut("extra_content").and_then(|kept| kept.pointer_mut("/google/thought_signature"));
+        if let Some(proof) = kept.filter(|proof| *proof != UNPROVED) {
+            *proof = UNPROVED.into();
+            changed = true;
+        }
+    };
+    for message in messages(&mut request) {
+        replace(message);
+        calls(message).for_each(&mut replace);
+    }
+    changed.then(|| serde_json::to_vec(&request).ok()).flatten()
+}
+
 fn mistral(request: &mut Map<String, Value>) {
     for (openais, theirs) in [("max_completion_tokens", "max_tokens"), ("seed", "random_seed")] {
         if let Some(value) = request.shift_remove(openais) {
@@ -204,6 +224,19 @@ mod tests {
         ] {
             assert_eq!(adapted(Server::Google, &asked(model, first)), Some(asked(model, expected)));
         }
+    }
+
+    #[test]
+    fn proofs_of_others_are_taken_back_once() {
+        let asked = |proof: &str| {
+            let kept = json!({"google": {"thought_signature": proof}});
+            json!({"messages": [{"role": "assistant", "extra_content": kept, "tool_calls":
+                [{"id": "c", "extra_content": kept}, {"id": "d"}]}]})
+        };
+        let made = unproved(asked("eA==").to_string().as_bytes()).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&made).unwrap(), asked(UNPROVED));
+        assert_eq!(unproved(&made), None);
+        assert_eq!(unproved(br#"{"messages":[]}"#), None);
     }
 
     #[test]

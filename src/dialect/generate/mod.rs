@@ -12,6 +12,8 @@ mod write_turns;
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::{Field, Target};
 
 pub(super) use hear::GenerateHearer;
@@ -46,6 +48,30 @@ pub(super) fn field(field: Field) -> Cow<'static, str> {
     }
 }
 
+/// A request with [`UNPROVED`] in place of every proof, and as the proof of every first call of a step;
+/// `None` where that changes nothing.
+pub(super) fn unproved(body: &[u8]) -> Option<Vec<u8>> {
+    let mut request: Value = serde_json::from_slice(body).ok()?;
+    let mut changed = false;
+    for content in request.get_mut("contents")?.as_array_mut()? {
+        let parts = content.get_mut("parts").and_then(Value::as_array_mut);
+        let mut called = false;
+        for part in parts.into_iter().flatten().filter_map(Value::as_object_mut) {
+            let calls = part.contains_key("functionCall") || part.contains_key("function_call");
+            let first = calls && !called;
+            called |= calls;
+            // Google's JSON knows each name in both spellings.
+            let proof =
+                part.shift_remove("thought_signature").or_else(|| part.shift_remove("thoughtSignature"));
+            if proof.is_some() || first {
+                changed |= proof.is_none_or(|proof| proof != UNPROVED);
+                part.insert("thoughtSignature".into(), UNPROVED.into());
+            }
+        }
+    }
+    changed.then(|| request.to_string().into_bytes())
+}
+
 /// Whether a model wants to see that the calls of a conversation are its own.
 pub(super) fn asks_for_proof(model: &str) -> bool {
     models::traits(model).third
@@ -71,8 +97,33 @@ pub(super) fn path(target: Target, stream: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::super::Server;
     use super::*;
+
+    #[test]
+    fn every_proof_and_first_call_of_a_step_gets_the_stand_in_once() {
+        let call = |proof: Option<&str>| {
+            let mut part = json!({"functionCall": {"name": "f", "args": {"thoughtSignature": "mine"}}});
+            part.as_object_mut()
+                .unwrap()
+                .extend(proof.map(|proof| ("thoughtSignature".to_owned(), proof.into())));
+            part
+        };
+        let of =
+            |parts: [Value; 3]| json!({"contents": [{"role": "user"}, {"role": "model", "parts": parts}]});
+        let foreign = of([json!({"text": "a", "thought_signature": "eA=="}), call(Some("eQ==")), call(None)]);
+        let expected =
+            of([json!({"text": "a", "thoughtSignature": UNPROVED}), call(Some(UNPROVED)), call(None)]);
+        for asked in [foreign, of([json!({"text": "a", "thoughtSignature": "eA=="}), call(None), call(None)])]
+        {
+            let made = unproved(asked.to_string().as_bytes()).unwrap();
+            assert_eq!(serde_json::from_slice::<Value>(&made).unwrap(), expected);
+            assert_eq!(unproved(&made), None, "there is nothing left to try");
+        }
+        assert_eq!(unproved(b"{\"contents\":[{\"parts\":[{\"text\":\"a\"}]}]}"), None);
+    }
 
     #[test]
     fn a_model_is_one_segment_of_the_path_whatever_its_name() {

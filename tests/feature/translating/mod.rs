@@ -2,7 +2,9 @@
 //! the client's own, recorded, cached and counted like any other answer.
 
 mod anthropic;
+mod counting;
 mod gemini;
+mod signatures;
 mod storing;
 
 use pareto::demo::provider::Call;
