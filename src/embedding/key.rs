@@ -1,8 +1,9 @@
 //! What makes two inputs the same one: everything that changes the vector, and who may share it.
 //!
-//! Provider account, scope, model, every other member (`dimensions` absent differs from given) and the
-//! input's exact text or tokens count. How the vector is written, the place in the request and the
-//! inputs beside it do not.
+//! The provider account and the model that is asked of it (not the route that leads there, which may
+//! change), scope, every other member (`dimensions` absent differs from given) and the input's exact
+//! text or tokens count. How the vector is written, the place in the request and the inputs beside it
+//! do not.
 
 use super::input::{Api, Asked, FORMAT, Input, USER};
 use crate::config::Share;
@@ -22,11 +23,17 @@ const GEMINI_MODEL: Ignore = Ignore(&[&["model"]]);
 pub struct Keys([u8; 32]);
 
 impl Keys {
-    /// For inputs of `request` when asked of `account` and shared as `share` says.
-    pub fn new(request: &ApiRequest, asked: &Asked, account: &str, share: Share, secret: &Secret) -> Self {
+    /// For inputs of `request` when `account` is asked for `model`, and shared as `share` says.
+    pub fn new(
+        request: &ApiRequest,
+        asked: &Asked,
+        (account, model): (&str, Option<&str>),
+        share: Share,
+        secret: &Secret,
+    ) -> Self {
         let mut parts = Parts::new(b"pareto input 1");
         parts.whose(request, account, share);
-        parts.part(request.model().unwrap_or_default().as_bytes());
+        parts.part(model.unwrap_or_default().as_bytes());
         // Gemini's two methods give one vector for one content.
         parts.part(&[u8::from(asked.api == Api::OpenAi)]);
         let counts = |(name, value): &&(std::borrow::Cow<str>, &str)| {

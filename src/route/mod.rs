@@ -205,6 +205,13 @@ impl Route {
         self.retries.attempts > 1 || self.targets.len() > 1
     }
 
+    /// The target by whose model embeddings are answered: the first that is asked in the words of the
+    /// endpoint. Of the others only those are asked that have the same one, for vectors of two models
+    /// cannot be compared.
+    pub fn embedder(&self, endpoint: Endpoint) -> &Target {
+        self.targets.iter().find(|target| same_language(endpoint, target)).unwrap_or(&self.targets[0])
+    }
+
     /// Whether it leads to this provider.
     pub fn leads_to(&self, provider: &str) -> bool {
         self.targets.iter().any(|target| *target.account.name == *provider)

@@ -56,16 +56,21 @@ impl Gateway {
             return None;
         }
         let asked = Asked::read(request.endpoint, &request.body)?;
-        let share = self.config.cache.share;
-        let keys = Keys::new(request, &asked, &decision.route.id, share, &self.kept.secret.load());
-        let keys: Option<Vec<CacheKey>> = asked.inputs.iter().map(|input| keys.of(input)).collect();
-        let keys = keys?;
-        exchange.provider = Some(decision.route.targets[0].account.name.clone());
+        let keys = self.input_keys(request, decision, &asked)?;
+        exchange.provider = Some(decision.route.embedder(request.endpoint).account.name.clone());
         exchange.key = keys.first().copied();
         Some(match self.vectors(request, decision, &asked, &keys, Some(exchange)).await {
             Ok(found) => self.answer(&asked, decision, found, exchange).await,
             Err(seats::Unembedded::AsIs(reply)) => Ok(self.as_is(decision, &reply, exchange)),
             Err(seats::Unembedded::Failed(error)) => Err(error),
         })
+    }
+
+    /// The key of each input; `None` where one is not JSON as we know it.
+    fn input_keys(&self, request: &ApiRequest, decision: &Decision, asked: &Asked) -> Option<Vec<CacheKey>> {
+        let target = decision.route.embedder(request.endpoint);
+        let asks = (&*target.account.id, target.asked(request.model()));
+        let keys = Keys::new(request, asked, asks, self.config.cache.share, &self.kept.secret.load());
+        asked.inputs.iter().map(|input| keys.of(input)).collect()
     }
 }

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::seats::Unembedded;
 use crate::embedding::input::Asked;
-use crate::embedding::key::Keys;
 use crate::embedding::vector::Floats;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
@@ -48,10 +47,8 @@ impl Gateway {
         let decision: Decision = self.decide(&asks, Overrides::default())?;
         let unread = || ApiError::unavailable("A text could not be written as a request for its embedding.");
         let asked = Asked::read(Endpoint::Embeddings, &body).ok_or_else(unread)?;
-        let share = self.config.cache.share;
-        let keys = Keys::new(&asks, &asked, &decision.route.id, share, &self.kept.secret.load());
-        let key = asked.inputs.first().and_then(|input| keys.of(input)).ok_or_else(unread)?;
-        match self.vectors(&asks, &decision, &asked, &[key], None).await {
+        let keys = self.input_keys(&asks, &decision, &asked).ok_or_else(unread)?;
+        match self.vectors(&asks, &decision, &asked, &keys, None).await {
             Ok(found) => found.vectors.first().map(|(vector, _)| vector.floats.clone()).ok_or_else(unread),
             Err(Unembedded::Failed(error)) => Err(error),
             Err(Unembedded::AsIs(reply)) => {

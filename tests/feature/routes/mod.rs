@@ -1,5 +1,6 @@
 //! Several providers behind one route, over real sockets.
 
+mod embeddings;
 mod failing;
 mod state;
 
