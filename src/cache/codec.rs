@@ -1,20 +1,19 @@
-//! An entry as bytes, for the tiers outside this process.
+//! What is stored as bytes, for the tiers outside this process.
 //!
 //! Fields in a fixed order; a change of it is a new version of the envelope. Times are wall time:
 //! another process has other instants.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::entry::Entry;
+use super::stored::Stored;
 use crate::io::clock::Clock;
 use crate::io::envelope::{Envelope, Refused};
 use crate::request::key::CacheKey;
 use crate::response::packed::{Packer, Unpacker};
-use crate::response::recording::ResponseHead;
 
-/// Turns entries into bytes and back.
+/// Turns what is stored into bytes and back.
 pub struct Codec {
     envelope: Arc<Envelope>,
     clock: Clock,
@@ -26,65 +25,40 @@ impl Codec {
         Self { envelope, clock }
     }
 
-    /// The entry as it is written.
-    pub fn encode(&self, entry: &Entry) -> Option<Vec<u8>> {
-        let mut out = Packer::with_capacity(entry.body.len() + 512);
-        out.duration(self.clock.unix().saturating_sub(entry.age(self.clock.now())));
-        out.duration(entry.ttl);
-        out.number(entry.generation);
-        out.head(entry.status, entry.form, &entry.headers, &entry.provider);
-        out.usage(entry.usage.as_ref());
-        out.cost(entry.cost);
-        out.name(entry.model.as_deref());
-        out.text(entry.tenant.as_bytes());
-        out.name(entry.tag.as_deref());
-        out.text(&entry.body);
-        self.envelope.wrap(entry.key.bytes(), &out.into_bytes())
+    /// Something stored as it is written.
+    pub fn encode(&self, stored: &dyn Stored) -> Option<Vec<u8>> {
+        let mut out = Packer::with_capacity(usize::try_from(stored.weight()).unwrap_or(0));
+        out.duration(self.clock.unix().saturating_sub(stored.age(self.clock.now())));
+        stored.pack(&mut out);
+        self.envelope.wrap(stored.key().bytes(), &out.into_bytes(), stored.compresses())
     }
 
-    /// The entry that was written for `key`.
+    /// What was written for `key`.
     ///
     /// # Errors
     /// It is not one of ours, or no longer as we wrote it.
-    pub fn decode(&self, key: CacheKey, wrapped: Vec<u8>) -> Result<Entry, Refused> {
+    pub fn decode<T: Stored>(&self, key: CacheKey, wrapped: Vec<u8>) -> Result<T, Refused> {
         let payload = Bytes::from(self.envelope.open(key.bytes(), wrapped)?);
         self.read(key, payload).ok_or(Refused::Damaged)
     }
 
-    fn read(&self, key: CacheKey, payload: Bytes) -> Option<Entry> {
+    fn read<T: Stored>(&self, key: CacheKey, payload: Bytes) -> Option<T> {
         let mut from = Unpacker::new(payload);
         let age = self.clock.unix().saturating_sub(from.duration()?);
-        let stored = self.clock.now().checked_sub(age)?;
-        let (ttl, generation) = (from.duration()?, from.number()?);
-        let ResponseHead { status, headers, form, provider, .. } = from.head()?;
-        Some(Entry {
-            key,
-            status,
-            headers,
-            form,
-            usage: from.usage()?,
-            cost: from.cost()?,
-            model: from.name()?,
-            provider,
-            tenant: from.string()?,
-            tag: from.name()?,
-            body: from.text()?,
-            stored,
-            ttl,
-            generation,
-            proof: OnceLock::new(),
-        })
+        T::unpack(key, self.clock.now().checked_sub(age)?, &mut from)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
     use std::time::Duration;
 
     use http::{HeaderMap, HeaderValue, StatusCode};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cache::entry::Entry;
     use crate::response::price::Cost;
     use crate::response::recording::Form;
     use crate::response::usage::{ServiceTier, Usage};
@@ -132,7 +106,7 @@ mod tests {
             usage in proptest::option::of((any::<u64>(), any::<u64>())),
         ) {
             let entry = entry(body, events, tag, usage);
-            let back = codec().decode(entry.key, codec().encode(&entry).unwrap()).unwrap();
+            let back: Entry = codec().decode(entry.key, codec().encode(&entry).unwrap()).unwrap();
             let facts = |entry: &Entry| {
                 (
                     (entry.key, entry.status, entry.headers.clone(), entry.form, entry.body.clone()),
@@ -148,7 +122,7 @@ mod tests {
         #[test]
         fn no_bytes_bring_the_reader_down(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             let key = CacheKey::from_bytes([9; 32]);
-            let _ = codec().read(key, bytes.into());
+            let _: Option<Entry> = codec().read(key, bytes.into());
         }
     }
 }

@@ -18,8 +18,10 @@ use crate::config::storage::Disk as Settings;
 use crate::request::key::CacheKey;
 use segments::Segments;
 
-/// Reads and writes that may wait; more are a miss and not stored.
+/// Reads and writes that may wait, of any number of entries; more are a miss and not stored.
 const QUEUE: usize = 1024;
+/// Bytes of the writes that may wait.
+const QUEUED_BYTES: u64 = 64 << 20;
 /// Longer than this no request waits for the disk.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// For how long a failing disk is left alone: at first, and at most.
@@ -39,6 +41,8 @@ struct Shared {
     open: RwLock<Option<Segments>>,
     up: AtomicBool,
     bytes: AtomicU64,
+    /// Bytes that wait to be written.
+    queued: AtomicU64,
     errors: AtomicU64,
     rest: Mutex<Rest>,
 }
@@ -49,12 +53,12 @@ struct Rest {
 }
 
 struct Read {
-    key: CacheKey,
-    answer: oneshot::Sender<Option<Vec<u8>>>,
+    keys: Vec<CacheKey>,
+    answer: oneshot::Sender<Vec<Option<Vec<u8>>>>,
 }
 
 enum Write {
-    Entry(CacheKey, Vec<u8>),
+    Entries(Vec<(CacheKey, Vec<u8>)>),
     Purge(u64, Purge),
 }
 
@@ -71,6 +75,7 @@ impl Disk {
             open: RwLock::new(None),
             up: AtomicBool::new(false),
             bytes: AtomicU64::new(0),
+            queued: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             rest: Mutex::new(Rest { until: None, next: REST.0 }),
         });
@@ -84,13 +89,23 @@ impl Disk {
 
     /// What is stored under a key.
     pub async fn get(&self, key: CacheKey) -> Option<Vec<u8>> {
+        self.read(vec![key]).await?.pop()?
+    }
+
+    /// What is stored under each of these keys.
+    pub async fn get_many(&self, keys: Vec<CacheKey>) -> Vec<Option<Vec<u8>>> {
+        let count = keys.len();
+        self.read(keys).await.unwrap_or_else(|| vec![None; count])
+    }
+
+    async fn read(&self, keys: Vec<CacheKey>) -> Option<Vec<Option<Vec<u8>>>> {
         if !self.shared.up.load(Relaxed) {
             return None;
         }
         let (answer, found) = oneshot::channel();
-        self.reads.try_send(Read { key, answer }).ok()?;
+        self.reads.try_send(Read { keys, answer }).ok()?;
         match tokio::time::timeout(PATIENCE, found).await {
-            Ok(found) => found.ok()?,
+            Ok(found) => found.ok(),
             Err(_) => {
                 self.shared.fail(&"a read takes too long");
                 None
@@ -100,8 +115,18 @@ impl Disk {
 
     /// Stores soon.
     pub fn put(&self, key: CacheKey, bytes: Vec<u8>) {
+        self.put_many(vec![(key, bytes)]);
+    }
+
+    /// Stores these soon.
+    pub fn put_many(&self, entries: Vec<(CacheKey, Vec<u8>)>) {
+        let size = size(&entries);
         // A full queue: the disk is slower than what is stored.
-        let _ = self.writes.try_send(Write::Entry(key, bytes));
+        if self.shared.queued.fetch_add(size, Relaxed) + size > QUEUED_BYTES
+            || self.writes.try_send(Write::Entries(entries)).is_err()
+        {
+            self.shared.queued.fetch_sub(size, Relaxed);
+        }
     }
 
     /// Remembers a purge for the next start.
@@ -123,6 +148,10 @@ impl Disk {
     pub fn errors(&self) -> u64 {
         self.shared.errors.load(Relaxed)
     }
+}
+
+fn size(entries: &[(CacheKey, Vec<u8>)]) -> u64 {
+    entries.iter().map(|(_, bytes)| bytes.len() as u64).sum()
 }
 
 impl Shared {
@@ -151,15 +180,18 @@ impl Shared {
     }
 
     fn read(&self, mut jobs: mpsc::Receiver<Read>) {
-        while let Some(Read { key, answer }) = jobs.blocking_recv() {
-            let found = match &*self.open.read() {
-                Some(segments) if self.up.load(Relaxed) => segments.get(&key),
+        while let Some(Read { keys, answer }) = jobs.blocking_recv() {
+            let get = |key| match &*self.open.read() {
+                Some(segments) if self.up.load(Relaxed) => segments.get(key),
                 _ => Ok(None),
             };
-            let _ = answer.send(found.unwrap_or_else(|error| {
-                self.fail(&error);
-                None
-            }));
+            let found = keys.iter().map(|key| {
+                get(key).unwrap_or_else(|error| {
+                    self.fail(&error);
+                    None
+                })
+            });
+            let _ = answer.send(found.collect());
         }
     }
 
@@ -170,6 +202,9 @@ impl Shared {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            if let Some(Write::Entries(entries)) = &job {
+                self.queued.fetch_sub(size(entries), Relaxed);
+            }
             if !self.up.load(Relaxed) && !self.reopened() {
                 continue;
             }
@@ -177,7 +212,9 @@ impl Shared {
             let mut open = self.open.write();
             let Some(segments) = open.as_mut() else { continue };
             let written = match job {
-                Write::Entry(key, bytes) => segments.put(&key, bytes),
+                Write::Entries(entries) => {
+                    entries.into_iter().try_for_each(|(key, bytes)| segments.put(&key, bytes))
+                }
                 Write::Purge(generation, purge) => segments.purged(generation, &purge),
             };
             match written {

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
+use super::stored::{Marks, Stored};
 use crate::request::key::CacheKey;
-use crate::request::plan::CachePlan;
+use crate::response::packed::{Packer, Unpacker};
 use crate::response::price::Cost;
-use crate::response::recording::{Form, Frame};
+use crate::response::recording::{Form, Frame, ResponseHead};
 use crate::response::shape::{self, Unfoldable, round_trips};
 use crate::response::usage::Usage;
 use crate::response::view::{View, events};
@@ -51,65 +52,11 @@ pub struct Entry {
     pub proof: OnceLock<bool>,
 }
 
-/// What an entry is worth to one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Freshness {
-    /// Serve it.
-    Fresh,
-    /// Serve it, and fetch a new one.
-    Revalidate,
-    /// Keep it at hand in case the provider fails.
-    IfError,
-    /// Not for this request.
-    Unusable,
-}
-
 /// Bytes of an entry beside its body and headers' text: the header map's slots above all. From the
 /// growth of the process over stored answers of 1 KB.
 const OVERHEAD: u64 = 2048;
 
 impl Entry {
-    /// Bytes in memory.
-    pub fn weight(&self) -> u64 {
-        let headers: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        (self.body.len() + headers) as u64 + OVERHEAD
-    }
-
-    /// How long ago it was stored.
-    pub fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.stored)
-    }
-
-    /// Seconds it stays fresh; negative once it is stale.
-    pub fn seconds_left(&self, now: Instant) -> i64 {
-        let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
-        seconds(self.ttl).saturating_sub(seconds(self.age(now)))
-    }
-
-    /// Whether it is past its lifetime, if only by a moment that whole seconds do not show.
-    pub fn is_stale(&self, now: Instant) -> bool {
-        self.age(now) > self.ttl
-    }
-
-    /// What it is worth to a request with this plan (RFC 9111 section 5.2.1, RFC 5861).
-    pub fn freshness(&self, plan: &CachePlan, now: Instant) -> Freshness {
-        let age = self.age(now);
-        let lifetime = self.ttl.saturating_sub(plan.min_fresh);
-        let past = age.saturating_sub(lifetime);
-        let young = plan.max_age.is_none_or(|most| age <= most.saturating_add(plan.max_stale));
-        let expired = age > lifetime;
-        let acceptable = plan.max_age.map_or(self.ttl, |most| most.min(self.ttl));
-        if young && (!expired || past <= plan.max_stale) {
-            Freshness::Fresh
-        } else if young && plan.min_fresh.is_zero() && past <= plan.while_revalidate {
-            Freshness::Revalidate
-        } else if !plan.if_error.is_zero() && age.saturating_sub(acceptable) <= plan.if_error {
-            Freshness::IfError
-        } else {
-            Freshness::Unusable
-        }
-    }
-
     /// The whole answer as `view` asks for it.
     ///
     /// # Errors
@@ -149,5 +96,71 @@ impl Entry {
             }
         }
         frames
+    }
+}
+
+impl Stored for Entry {
+    fn key(&self) -> CacheKey {
+        self.key
+    }
+
+    fn weight(&self) -> u64 {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        (self.body.len() + headers) as u64 + OVERHEAD
+    }
+
+    fn since(&self) -> Instant {
+        self.stored
+    }
+
+    fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    fn marks(&self) -> Marks<'_> {
+        Marks {
+            tenant: &self.tenant,
+            model: self.model.as_deref(),
+            tag: self.tag.as_deref(),
+            generation: self.generation,
+        }
+    }
+
+    fn compresses(&self) -> bool {
+        true
+    }
+
+    fn pack(&self, out: &mut Packer) {
+        out.duration(self.ttl);
+        out.number(self.generation);
+        out.head(self.status, self.form, &self.headers, &self.provider);
+        out.usage(self.usage.as_ref());
+        out.cost(self.cost);
+        out.name(self.model.as_deref());
+        out.text(self.tenant.as_bytes());
+        out.name(self.tag.as_deref());
+        out.text(&self.body);
+    }
+
+    fn unpack(key: CacheKey, stored: Instant, from: &mut Unpacker) -> Option<Self> {
+        let (ttl, generation) = (from.duration()?, from.number()?);
+        let ResponseHead { status, headers, form, provider, .. } = from.head()?;
+        Some(Self {
+            key,
+            status,
+            headers,
+            form,
+            usage: from.usage()?,
+            cost: from.cost()?,
+            model: from.name()?,
+            provider,
+            tenant: from.string()?,
+            tag: from.name()?,
+            body: from.text()?,
+            stored,
+            ttl,
+            generation,
+            proof: OnceLock::new(),
+        })
     }
 }

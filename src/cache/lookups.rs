@@ -9,30 +9,39 @@ use tokio::sync::OnceCell;
 use super::Found;
 use crate::request::key::CacheKey;
 
-type Cell = Arc<OnceCell<Option<Found>>>;
+type Cell<T> = Arc<OnceCell<Option<Found<T>>>>;
 
 /// The look-ups under way.
-#[derive(Default)]
-pub struct Lookups(Mutex<HashMap<CacheKey, Cell>>);
+pub struct Lookups<T>(Mutex<HashMap<CacheKey, Cell<T>>>);
 
 /// Takes a look-up off the list with the last who waits for it.
-struct Waiting<'l> {
-    lookups: &'l Lookups,
+struct Waiting<'l, T> {
+    lookups: &'l Lookups<T>,
     key: CacheKey,
-    cell: Cell,
+    cell: Cell<T>,
 }
 
-impl Lookups {
+impl<T> Default for Lookups<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Lookups<T> {
     /// What `look` finds, for this caller and all who ask until it is found. Where the caller that
     /// looks goes away, the next one looks.
-    pub async fn share(&self, key: CacheKey, look: impl Future<Output = Option<Found>>) -> Option<Found> {
+    pub async fn share(
+        &self,
+        key: CacheKey,
+        look: impl Future<Output = Option<Found<T>>>,
+    ) -> Option<Found<T>> {
         let cell = self.0.lock().entry(key).or_default().clone();
         let waiting = Waiting { lookups: self, key, cell };
         waiting.cell.get_or_init(|| look).await.clone()
     }
 }
 
-impl Drop for Waiting<'_> {
+impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         let mut list = self.lookups.0.lock();
         // Two hold an unfinished one that nobody else waits for: the list and this.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -12,20 +13,25 @@ use tokio::sync::oneshot;
 
 use super::codec::Codec;
 use super::disk::Disk;
-use super::entry::Entry;
-use super::memory::Memory;
 use super::purges::{Purge, Purges};
 use super::redis::{Adopt, Shared, SharedSecret};
+use super::stored::Stored;
+use super::tiers::Memories;
 use super::{Found, Tier};
 use crate::io::envelope::Refused;
 use crate::request::key::CacheKey;
 
-/// Entries that may wait to be written.
+/// Writes that may wait, each of what was stored at once.
 const QUEUE: usize = 4096;
 /// How many are written at the same time.
 const BATCH: usize = 64;
 /// Their bytes. What finds no room is not written: the queue must not be a second cache.
 const QUEUED_BYTES: u64 = 64 << 20;
+/// What many-at-a-time calls ask of a tier at once: 128 vectors of 1,536 dimensions are 0.8 MB, which a
+/// slow network carries well within Redis's bound for a round trip.
+const TOGETHER: usize = 128;
+/// Bytes from which on encoding is done where it holds nobody up.
+const LARGE: u64 = 256 << 10;
 
 /// The tiers below the memory.
 pub struct Lower {
@@ -44,7 +50,8 @@ struct Parts {
 }
 
 enum Job {
-    Store(Arc<Entry>, Duration),
+    Store(Arc<dyn Stored>, Duration),
+    StoreMany(Vec<Arc<dyn Stored>>, Duration),
     /// Answered once all before it is written.
     Written(oneshot::Sender<()>),
 }
@@ -84,15 +91,15 @@ impl Lower {
     }
 
     /// Agrees with other sidecars on what is purged from now on.
-    pub(super) fn agree(&self, memory: &Arc<Memory>, purges: &Arc<Mutex<Purges>>) {
+    pub(super) fn agree(&self, memories: &Memories, purges: &Arc<Mutex<Purges>>) {
         if let Some(redis) = &self.parts.redis {
             let secret = self.secret.lock().take();
-            tokio::spawn(redis.clone().agree(memory.clone(), purges.clone(), secret));
+            tokio::spawn(redis.clone().agree(memories.clone(), purges.clone(), secret));
         }
     }
 
-    /// The entry under a key from the uppermost tier that has one which is not purged.
-    pub async fn get(&self, key: CacheKey, purges: &Mutex<Purges>) -> Option<Found> {
+    /// What is under a key, from the uppermost tier that has it and where it is not purged.
+    pub async fn get<T: Stored>(&self, key: CacheKey, purges: &Mutex<Purges>) -> Option<Found<T>> {
         if let Some(disk) = &self.parts.disk
             && let Some(bytes) = disk.get(key).await
             && let Some(entry) = self.parts.opened(Tier::Disk, key, bytes, purges)
@@ -107,6 +114,50 @@ impl Lower {
         Some(Found { entry, tier: Tier::Redis })
     }
 
+    /// What is under each of these keys, as [`Lower::get`] finds one.
+    pub async fn get_many<T: Stored>(
+        &self,
+        keys: &[CacheKey],
+        purges: &Mutex<Purges>,
+    ) -> Vec<Option<Found<T>>> {
+        let mut all = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(TOGETHER) {
+            all.append(&mut self.get_together(keys, purges).await);
+        }
+        all
+    }
+
+    async fn get_together<T: Stored>(
+        &self,
+        keys: &[CacheKey],
+        purges: &Mutex<Purges>,
+    ) -> Vec<Option<Found<T>>> {
+        let Parts { disk, redis, .. } = &*self.parts;
+        let opened = |tier, key: &CacheKey, bytes: Option<Vec<u8>>| {
+            Some(Found { entry: self.parts.opened(tier, *key, bytes?, purges)?, tier })
+        };
+        let mut found: Vec<Option<Found<T>>> = match disk {
+            Some(disk) => {
+                let had = disk.get_many(keys.to_vec()).await;
+                keys.iter().zip(had).map(|(key, had)| opened(Tier::Disk, key, had)).collect()
+            }
+            None => keys.iter().map(|_| None).collect(),
+        };
+        let missing: Vec<usize> = (0..keys.len()).filter(|place| found[*place].is_none()).collect();
+        let Some(redis) = redis.as_ref().filter(|_| !missing.is_empty()) else { return found };
+        let asked: Vec<CacheKey> = missing.iter().map(|place| keys[*place]).collect();
+        let mut promoted = Vec::new();
+        for (place, had) in missing.into_iter().zip(redis.get_many(&asked).await) {
+            let copy = had.clone().filter(|_| disk.is_some());
+            found[place] = opened(Tier::Redis, &keys[place], had);
+            promoted.extend(copy.filter(|_| found[place].is_some()).map(|bytes| (keys[place], bytes)));
+        }
+        if let Some(disk) = disk.as_ref().filter(|_| !promoted.is_empty()) {
+            disk.put_many(promoted);
+        }
+        found
+    }
+
     /// Resolves once what was stored before is written, or cannot be.
     pub async fn written(&self) {
         let (done, written) = oneshot::channel();
@@ -115,15 +166,24 @@ impl Lower {
         }
     }
 
-    /// Writes an entry soon; it is of use for `keep` at most.
-    pub fn store(&self, entry: Arc<Entry>, keep: Duration) {
-        let weight = entry.weight();
+    /// Writes something soon; it is of use for `keep` at most.
+    pub fn store(&self, entry: Arc<dyn Stored>, keep: Duration) {
+        self.enqueue(entry.weight(), 1, Job::Store(entry, keep));
+    }
+
+    /// Writes what was stored together soon, in as few round trips as it takes.
+    pub fn store_many<T: Stored>(&self, entries: Vec<Arc<T>>, keep: Duration) {
+        let entries: Vec<Arc<dyn Stored>> = entries.into_iter().map(|entry| entry as _).collect();
+        self.enqueue(weight(&entries), entries.len() as u64, Job::StoreMany(entries, keep));
+    }
+
+    fn enqueue(&self, weight: u64, entries: u64, job: Job) {
         let parts = &self.parts;
         if parts.queued.fetch_add(weight, Relaxed) + weight > QUEUED_BYTES
-            || self.queue.try_send(Job::Store(entry, keep)).is_err()
+            || self.queue.try_send(job).is_err()
         {
             parts.queued.fetch_sub(weight, Relaxed);
-            parts.skipped.fetch_add(1, Relaxed);
+            parts.skipped.fetch_add(entries, Relaxed);
         }
     }
 
@@ -163,14 +223,14 @@ impl Lower {
 const REASONS: [Refused; 3] = [Refused::Version, Refused::Key, Refused::Damaged];
 
 impl Parts {
-    fn opened(
+    fn opened<T: Stored>(
         &self,
         tier: Tier,
         key: CacheKey,
         bytes: Vec<u8>,
         purges: &Mutex<Purges>,
-    ) -> Option<Arc<Entry>> {
-        match self.codec.decode(key, bytes) {
+    ) -> Option<Arc<T>> {
+        match self.codec.decode::<T>(key, bytes) {
             Ok(entry) if purges.lock().covers(&entry) => None,
             Ok(entry) => Some(Arc::new(entry)),
             Err(refused) => {
@@ -187,7 +247,10 @@ impl Parts {
             let mut writes = Vec::new();
             for job in batch.drain(..) {
                 match job {
-                    Job::Store(entry, keep) => writes.push(self.store(entry, keep)),
+                    Job::Store(entry, keep) => writes.push(self.store(entry, keep).boxed()),
+                    Job::StoreMany(entries, keep) => {
+                        writes.push(self.store_many(entries, keep).boxed());
+                    }
                     Job::Written(done) => told.push(done),
                 }
             }
@@ -198,24 +261,46 @@ impl Parts {
         }
     }
 
-    async fn store(self: &Arc<Self>, entry: Arc<Entry>, keep: Duration) {
-        self.queued.fetch_sub(entry.weight(), Relaxed);
-        let Some(bytes) = self.encode(&entry).await else { return };
-        if let Some(redis) = &self.redis {
-            redis.put(&entry.key, &bytes, keep).await;
-        }
-        if let Some(disk) = &self.disk {
-            disk.put(entry.key, bytes);
+    async fn store(self: &Arc<Self>, entry: Arc<dyn Stored>, keep: Duration) {
+        for (key, bytes) in self.encode(vec![entry]).await {
+            if let Some(redis) = &self.redis {
+                redis.put(&key, &bytes, keep).await;
+            }
+            if let Some(disk) = &self.disk {
+                disk.put(key, bytes);
+            }
         }
     }
 
-    /// A large entry is encoded where it holds nobody up.
-    async fn encode(self: &Arc<Self>, entry: &Arc<Entry>) -> Option<Vec<u8>> {
-        const LARGE: usize = 256 << 10;
-        if entry.body.len() < LARGE {
-            return self.codec.encode(entry);
+    async fn store_many(self: &Arc<Self>, mut entries: Vec<Arc<dyn Stored>>, keep: Duration) {
+        while !entries.is_empty() {
+            let rest = entries.split_off(entries.len().min(TOGETHER));
+            let encoded = self.encode(std::mem::replace(&mut entries, rest)).await;
+            if let Some(redis) = &self.redis {
+                redis.put_many(&encoded, keep).await;
+            }
+            if let Some(disk) = &self.disk {
+                disk.put_many(encoded);
+            }
         }
-        let (parts, entry) = (self.clone(), entry.clone());
-        tokio::task::spawn_blocking(move || parts.codec.encode(&entry)).await.ok()?
     }
+
+    /// These as they are written, each under its key.
+    async fn encode(self: &Arc<Self>, entries: Vec<Arc<dyn Stored>>) -> Vec<(CacheKey, Vec<u8>)> {
+        let weight = weight(&entries);
+        self.queued.fetch_sub(weight, Relaxed);
+        let parts = self.clone();
+        let encode = move || {
+            let encoded = entries.iter().map(|entry| Some((entry.key(), parts.codec.encode(&**entry)?)));
+            encoded.flatten().collect()
+        };
+        if weight < LARGE {
+            return encode();
+        }
+        tokio::task::spawn_blocking(encode).await.unwrap_or_default()
+    }
+}
+
+fn weight(entries: &[Arc<dyn Stored>]) -> u64 {
+    entries.iter().map(|entry| entry.weight()).sum()
 }

@@ -7,23 +7,30 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
 
-use super::entry::Entry;
+use super::stored::Stored;
 use crate::request::key::CacheKey;
 
-/// What an answer weighs on average, for sizing the index. A guess: the index grows as needed.
+/// What an answer or a vector weighs on average, for sizing the index. A guess: the index grows as
+/// needed.
 const TYPICAL: u64 = 8192;
 
-/// Answers in memory.
-pub struct Memory {
-    entries: Cache<u128, Arc<Entry>, Weight, DefaultHashBuilder, Evictions>,
+/// What is stored in memory.
+pub struct Memory<T> {
+    entries: Cache<u128, Arc<T>, Weight, DefaultHashBuilder, Evictions>,
     evictions: Arc<AtomicU64>,
+}
+
+/// A memory that can be swept, whatever it holds.
+pub trait Sweep: Send + Sync {
+    /// Drops what `covered` says and counts that.
+    fn sweep(&self, covered: &dyn Fn(&dyn Stored) -> bool) -> usize;
 }
 
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<u128, Arc<Entry>> for Weight {
-    fn weight(&self, _: &u128, entry: &Arc<Entry>) -> u64 {
+impl<T: Stored> Weighter<u128, Arc<T>> for Weight {
+    fn weight(&self, _: &u128, entry: &Arc<T>) -> u64 {
         entry.weight()
     }
 }
@@ -31,15 +38,15 @@ impl Weighter<u128, Arc<Entry>> for Weight {
 #[derive(Clone)]
 struct Evictions(Arc<AtomicU64>);
 
-impl Lifecycle<u128, Arc<Entry>> for Evictions {
+impl<T> Lifecycle<u128, Arc<T>> for Evictions {
     type RequestState = ();
 
-    fn on_evict(&self, (): &mut (), _: u128, _: Arc<Entry>) {
+    fn on_evict(&self, (): &mut (), _: u128, _: Arc<T>) {
         self.0.fetch_add(1, Relaxed);
     }
 }
 
-impl Memory {
+impl<T: Stored> Memory<T> {
     /// An empty tier of `capacity` bytes.
     pub fn new(capacity: u64) -> Self {
         let evictions = Arc::new(AtomicU64::new(0));
@@ -55,28 +62,17 @@ impl Memory {
     }
 
     /// The entry under a key, proved to be of that key.
-    pub fn get(&self, key: &CacheKey) -> Option<Arc<Entry>> {
-        self.entries.get(&key.id()).filter(|entry| entry.key == *key)
+    pub fn get(&self, key: &CacheKey) -> Option<Arc<T>> {
+        self.entries.get(&key.id()).filter(|entry| entry.key() == *key)
     }
 
     /// Puts an entry in; false where it alone would fill a good part of the tier.
-    pub fn insert(&self, entry: Arc<Entry>) -> bool {
+    pub fn insert(&self, entry: Arc<T>) -> bool {
         if entry.weight() > self.entries.shard_capacity() {
             return false;
         }
-        self.entries.insert(entry.key.id(), entry);
+        self.entries.insert(entry.key().id(), entry);
         true
-    }
-
-    /// Keeps the entries that `keep` says and counts the others.
-    pub fn retain(&self, keep: impl Fn(&Entry) -> bool) -> usize {
-        let removed = AtomicU64::new(0);
-        self.entries.retain(|_, entry| {
-            let kept = keep(entry);
-            removed.fetch_add(u64::from(!kept), Relaxed);
-            kept
-        });
-        usize::try_from(removed.into_inner()).unwrap_or(usize::MAX)
     }
 
     /// How many entries there are.
@@ -92,5 +88,17 @@ impl Memory {
     /// How many were dropped for room.
     pub fn evictions(&self) -> u64 {
         self.evictions.load(Relaxed)
+    }
+}
+
+impl<T: Stored> Sweep for Memory<T> {
+    fn sweep(&self, covered: &dyn Fn(&dyn Stored) -> bool) -> usize {
+        let removed = AtomicU64::new(0);
+        self.entries.retain(|_, entry| {
+            let goes = covered(&**entry);
+            removed.fetch_add(u64::from(goes), Relaxed);
+            !goes
+        });
+        usize::try_from(removed.into_inner()).unwrap_or(usize::MAX)
     }
 }

@@ -1,4 +1,5 @@
-//! Stored answers: found by key, proved by key, served while fresh, purged by what they are.
+//! What is stored, answers and vectors: found by key, proved by key, served while fresh, purged by
+//! what it is.
 //!
 //! The memory is asked first and without waiting. Where there are tiers below it, a miss asks them,
 //! and what they have is kept in memory from then on. A broken tier is an empty one.
@@ -11,30 +12,29 @@ pub mod lower;
 pub mod memory;
 pub mod purges;
 pub mod redis;
+pub mod stored;
+pub mod tiers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::request::key::CacheKey;
 use entry::Entry;
 use lookups::Lookups;
-use lower::{Lower, LowerReadings};
 use memory::Memory;
 pub use purges::Purge;
-use purges::Purges;
+pub use stored::Stored;
+use tiers::Tiers;
 
-/// The stored answers of this process, and those it shares.
-pub struct Cache {
-    memory: Arc<Memory>,
-    purges: Arc<Mutex<Purges>>,
-    lower: Option<Lower>,
-    lookups: Lookups,
+/// What of one kind this process has stored, and shares.
+pub struct Cache<T = Entry> {
+    memory: Arc<Memory<T>>,
+    tiers: Arc<Tiers>,
+    lookups: Lookups<T>,
 }
 
-/// Where an answer was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where something was found, the nearest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tier {
     /// In this process.
     Memory,
@@ -55,117 +55,126 @@ impl Tier {
     }
 }
 
-/// An entry, and where it was.
-#[derive(Clone)]
-pub struct Found {
-    /// The entry.
-    pub entry: Arc<Entry>,
+/// What was found, and where.
+pub struct Found<T = Entry> {
+    /// What it is.
+    pub entry: Arc<T>,
     /// The tier it was in.
     pub tier: Tier,
 }
 
-impl Found {
-    /// Whether it was stored after `other`.
-    pub fn is_newer(&self, other: &Self) -> bool {
-        self.entry.stored > other.entry.stored
+impl<T> Clone for Found<T> {
+    fn clone(&self) -> Self {
+        Self { entry: self.entry.clone(), tier: self.tier }
     }
 }
 
-impl Cache {
-    /// A cache that holds about `capacity` bytes in memory, over the tiers in `lower` if there are
-    /// any; `purges` is what those remember.
-    pub fn new(capacity: u64, lower: Option<Lower>, purges: Arc<Mutex<Purges>>) -> Self {
-        let memory = Arc::new(Memory::new(capacity));
-        if let Some(lower) = &lower {
-            lower.agree(&memory, &purges);
-        }
-        Self { memory, purges, lower, lookups: Lookups::default() }
+impl<T: Stored> Found<T> {
+    /// Whether it was stored after `other`.
+    pub fn is_newer(&self, other: &Self) -> bool {
+        self.entry.since() > other.entry.since()
+    }
+}
+
+impl<T: Stored> Cache<T> {
+    /// A cache over `memory`, which is one of those that `tiers` are over.
+    pub fn new(memory: Arc<Memory<T>>, tiers: Arc<Tiers>) -> Self {
+        Self { memory, tiers, lookups: Lookups::default() }
     }
 
-    /// The entry under a key in memory, fresh or stale. A stale one stays until it is replaced or its
+    /// What is under a key in memory, fresh or stale. What is stale stays until it is replaced or its
     /// room is needed: a later request may accept it, or the provider fail.
-    pub fn find(&self, key: &CacheKey) -> Option<Found> {
+    pub fn find(&self, key: &CacheKey) -> Option<Found<T>> {
         self.memory.get(key).map(|entry| Found { entry, tier: Tier::Memory })
     }
 
     /// Whether [`Cache::fetch`] may find what [`Cache::find`] does not.
     pub fn has_lower(&self) -> bool {
-        self.lower.is_some()
+        self.tiers.lower.is_some()
     }
 
-    /// The entry under a key in the tiers below the memory, which has it from then on.
-    pub async fn fetch(&self, key: CacheKey) -> Option<Found> {
-        let lower = self.lower.as_ref()?;
+    /// What is under a key in the tiers below the memory, which has it from then on.
+    pub async fn fetch(&self, key: CacheKey) -> Option<Found<T>> {
+        let lower = self.tiers.lower.as_ref()?;
         let look = async {
-            let found = lower.get(key, &self.purges).await?;
+            let found = lower.get(key, &self.tiers.purges).await?;
             self.remember(&found.entry);
             Some(found)
         };
         self.lookups.share(key, look).await
     }
 
+    /// What is under each of these keys in the tiers below the memory, which has it from then on.
+    /// Looks for as many at a time as one round trip should carry; who else looks for one of them is
+    /// the caller's to know.
+    pub async fn fetch_many(&self, keys: &[CacheKey]) -> Vec<Option<Found<T>>> {
+        let Some(lower) = &self.tiers.lower else { return keys.iter().map(|_| None).collect() };
+        let found = lower.get_many(keys, &self.tiers.purges).await;
+        for found in found.iter().flatten() {
+            self.remember(&found.entry);
+        }
+        found
+    }
+
     /// Resolves once what was stored before has reached the tiers below, or cannot.
     pub async fn written(&self) {
-        if let Some(lower) = &self.lower {
+        if let Some(lower) = &self.tiers.lower {
             lower.written().await;
         }
     }
 
     /// Keeps an entry of a lower tier in memory, unless it was purged while it was read.
-    fn remember(&self, entry: &Arc<Entry>) {
-        let purges = self.purges.lock();
-        if !purges.covers(entry) {
+    fn remember(&self, entry: &Arc<T>) {
+        let purges = self.tiers.purges.lock();
+        if !purges.covers(&**entry) {
             self.memory.insert(entry.clone());
         }
     }
 
     /// The latest purge: what a call notes when it begins.
     pub fn generation(&self) -> u64 {
-        self.purges.lock().latest()
+        self.tiers.purges.lock().latest()
     }
 
-    /// Stores an answer, which is of use for `keep` at most. False where a purge since its call began
+    /// Stores something that is of use for `keep` at most. False where a purge since its call began
     /// covers it, or where it is larger than the memory takes.
-    pub fn store(&self, entry: Arc<Entry>, keep: Duration) -> bool {
+    pub fn store(&self, entry: Arc<T>, keep: Duration) -> bool {
         let stored = {
-            let purges = self.purges.lock();
-            !purges.covers(&entry) && self.memory.insert(entry.clone())
+            let purges = self.tiers.purges.lock();
+            !purges.covers(&*entry) && self.memory.insert(entry.clone())
         };
-        if let Some(lower) = self.lower.as_ref().filter(|_| stored) {
+        if let Some(lower) = self.tiers.lower.as_ref().filter(|_| stored) {
             lower.store(entry, keep);
         }
         stored
     }
 
-    /// Removes what `purge` describes and says how many entries in memory that were.
-    pub fn purge(&self, purge: Purge) -> usize {
-        let mut purges = self.purges.lock();
-        let generation = purges.next();
-        if let Some(lower) = &self.lower {
-            lower.purged(generation, &purge);
+    /// Stores what came together, as [`Cache::store`] does one; true where all of it is stored.
+    pub fn store_many(&self, mut entries: Vec<Arc<T>>, keep: Duration) -> bool {
+        let came = entries.len();
+        {
+            let purges = self.tiers.purges.lock();
+            entries.retain(|entry| !purges.covers(&**entry) && self.memory.insert(entry.clone()));
         }
-        let removed = self.memory.retain(|entry| !purge.covers(entry));
-        purges.add(generation, purge);
-        removed
+        let all = entries.len() == came;
+        if let Some(lower) = self.tiers.lower.as_ref().filter(|_| !entries.is_empty()) {
+            lower.store_many(entries, keep);
+        }
+        all
     }
 
-    /// How many answers are held in memory.
+    /// How much is held in memory.
     pub fn entries(&self) -> u64 {
         self.memory.entries()
     }
 
-    /// How many bytes they take.
+    /// How many bytes it takes.
     pub fn bytes(&self) -> u64 {
         self.memory.bytes()
     }
 
-    /// How many answers were dropped for room since the start.
+    /// How much was dropped for room since the start.
     pub fn evictions(&self) -> u64 {
         self.memory.evictions()
-    }
-
-    /// What the tiers below have to tell, where there are any.
-    pub fn lower(&self) -> Option<LowerReadings> {
-        self.lower.as_ref().map(Lower::readings)
     }
 }

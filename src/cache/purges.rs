@@ -9,8 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Entry;
-use crate::request::key::CacheKey;
+use super::stored::{Marks, Stored};
 
 /// Tags whose purges are remembered; beyond, the older half is forgotten and what has a tag and is
 /// older than that counts as purged.
@@ -20,7 +19,7 @@ const OTHERS: usize = 1024;
 /// Generations within a millisecond.
 const PER_MILLISECOND: u32 = 20;
 
-/// Which entries a purge removes; every field that is set must match.
+/// What a purge removes; every field that is set must match.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Purge {
@@ -104,31 +103,27 @@ impl Purges {
         self.tags.retain(|_, generation| *generation > middle);
     }
 
-    /// Whether a purge since its call began removes `entry`.
-    pub fn covers(&self, entry: &Entry) -> bool {
-        let begun = entry.generation;
-        let tagged = entry.tag.as_deref().is_some_and(|tag| {
+    /// Whether a purge since its call began removes what is `stored`.
+    pub fn covers(&self, stored: &dyn Stored) -> bool {
+        let Marks { generation: begun, tag, .. } = stored.marks();
+        let tagged = tag.is_some_and(|tag| {
             begun < self.forgotten_tags || self.tags.get(tag).is_some_and(|purged| begun < *purged)
         });
         tagged
             || begun < self.all
-            || self.others.iter().any(|(generation, purge)| begun < *generation && purge.covers(entry))
+            || self.others.iter().any(|(generation, purge)| begun < *generation && purge.covers(stored))
     }
 }
 
 impl Purge {
-    /// Whether it describes `entry`.
-    pub fn covers(&self, entry: &Entry) -> bool {
-        self.names(&entry.tenant, entry.model.as_deref(), entry.tag.as_deref(), entry.key)
-    }
-
-    /// Whether it describes what was stored for this tenant, model and tag under this key.
-    pub fn names(&self, tenant: &str, model: Option<&str>, tag: Option<&str>, key: CacheKey) -> bool {
+    /// Whether it describes what is `stored`.
+    pub fn covers(&self, stored: &dyn Stored) -> bool {
         let is =
             |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
+        let Marks { tenant, model, tag, .. } = stored.marks();
         is(&self.tenant, Some(tenant))
             && is(&self.model, model)
             && is(&self.tag, tag)
-            && self.key.as_deref().is_none_or(|digits| key.hex().starts_with(digits))
+            && self.key.as_deref().is_none_or(|digits| stored.key().hex().starts_with(digits))
     }
 }

@@ -2,7 +2,8 @@
 //! secret that keys entries.
 //!
 //! Keys are `PREFIX:{DIGEST}`, the braces a Cluster's hash tag, the digest keyed: without the secret
-//! it confirms no guess at a prompt, and never shows a credential. With `encryption_key` the secret
+//! it confirms no guess at a prompt, and never shows a credential. What is asked for many at a time
+//! lies under `PREFIX:{many-N}:DIGEST` instead, in a few slots. With `encryption_key` the secret
 //! is derived from it and not in Redis. Without, the first sidecar leaves its own there for the
 //! others (`SET NX`): who can read it can read the answers beside it as well.
 //!
@@ -14,13 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
-use redis::{Value, pipe};
+use redis::{Pipeline, Value, pipe};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::memory::Memory;
 use super::purges::{Purge, Purges, generation_of};
+use super::tiers::Memories;
 use crate::io::redis::{Away, Redis};
 use crate::request::key::CacheKey;
 
@@ -32,6 +34,10 @@ const PAGE: usize = 512;
 const UNSENT: usize = 1024;
 /// Between two looks without being told to.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// Hash tags of what is asked for many at a time, so that a Cluster answers some hundred keys in so
+/// many commands at most, side by side, and still spreads them over its nodes.
+const GROUPS: usize = 16;
 
 /// A secret as it lies in Redis, or as it is to.
 pub type SharedSecret = [u8; 32];
@@ -77,15 +83,71 @@ impl Shared {
         found
     }
 
+    /// What is stored under each of these keys, which are asked for many at a time: in one round trip.
+    pub async fn get_many(&self, keys: &[CacheKey]) -> Vec<Option<Vec<u8>>> {
+        let mut all = vec![None; keys.len()];
+        if !self.is_up() {
+            return all;
+        }
+        let ask = |places: Vec<usize>| async move {
+            let mut commands = pipe();
+            commands.cmd("MGET");
+            for place in &places {
+                commands.arg(self.grouped(&keys[*place]));
+            }
+            let found: Result<(Vec<Option<Vec<u8>>>,), Away> = self.redis.run(&commands).await;
+            (places, found)
+        };
+        for (places, found) in join_all(self.groups(keys.iter()).into_iter().map(ask)).await {
+            let Ok((found,)) = found else { continue };
+            for (place, found) in places.into_iter().zip(found) {
+                all[place] = found;
+            }
+        }
+        all
+    }
+
     /// Stores for `keep`.
     pub async fn put(&self, key: &CacheKey, bytes: &[u8], keep: Duration) {
-        let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 42);
         if self.is_up() {
             let mut commands = pipe();
-            commands.cmd("SET").arg(self.key(key)).arg(bytes).arg("PX").arg(keep).ignore();
+            set(&mut commands, self.key(key), bytes, keep);
             // Counted where it failed; the entry is in memory all the same.
             let _: Result<(), Away> = self.redis.run(&commands).await;
         }
+    }
+
+    /// Stores what is asked for many at a time, in one round trip.
+    pub async fn put_many(&self, entries: &[(CacheKey, Vec<u8>)], keep: Duration) {
+        if !self.is_up() {
+            return;
+        }
+        let tell = |places: Vec<usize>| async move {
+            let mut commands = pipe();
+            for (key, bytes) in places.iter().map(|place| &entries[*place]) {
+                set(&mut commands, self.grouped(key), bytes, keep);
+            }
+            let _: Result<(), Away> = self.redis.run(&commands).await;
+        };
+        join_all(self.groups(entries.iter().map(|(key, _)| key)).into_iter().map(tell)).await;
+    }
+
+    /// The key of what is asked for many at a time.
+    fn grouped(&self, key: &CacheKey) -> String {
+        format!("{}:{{many-{}}}:{}", self.redis.settings().prefix, group(key), key.hex())
+    }
+
+    /// The places of those `keys` that one command may name.
+    fn groups<'k>(&self, keys: impl Iterator<Item = &'k CacheKey>) -> Vec<Vec<usize>> {
+        if !self.redis.is_cluster() {
+            return vec![(0..keys.count()).collect()];
+        }
+        let mut groups = vec![Vec::new(); GROUPS];
+        for (place, key) in keys.enumerate() {
+            groups[group(key)].push(place);
+        }
+        groups.retain(|group| !group.is_empty());
+        groups
     }
 
     /// Tells the other sidecars of a purge, at once or when Redis is back.
@@ -114,7 +176,7 @@ impl Shared {
     /// keys entries with; none where it is derived and must not lie in Redis.
     pub(super) async fn agree(
         self: Arc<Self>,
-        memory: Arc<Memory>,
+        memories: Memories,
         purges: Arc<Mutex<Purges>>,
         mut secret: Option<(SharedSecret, Adopt)>,
     ) {
@@ -124,7 +186,7 @@ impl Shared {
             self.redis.up().await;
             if self.send().await.is_ok()
                 && self.share_secret(&mut secret).await.is_ok()
-                && self.read_purges(&mut read_to, &memory, &purges).await.is_ok()
+                && self.read_purges(&mut read_to, &memories, &purges).await.is_ok()
             {
                 self.agreed.store(true, Relaxed);
             }
@@ -170,7 +232,7 @@ impl Shared {
     async fn read_purges(
         &self,
         read_to: &mut String,
-        memory: &Memory,
+        memories: &Memories,
         purges: &Mutex<Purges>,
     ) -> Result<(), Away> {
         loop {
@@ -186,11 +248,11 @@ impl Shared {
                 && length >= REMEMBERED
             {
                 // What was trimmed unread may have purged anything that is older.
-                take(oldest, Purge::default(), memory, purges);
+                take(oldest, Purge::default(), memories, purges);
             }
             for (id, fields) in page {
                 let Some(generation) = generation_of(&id) else { continue };
-                take(generation, described(&fields), memory, purges);
+                take(generation, described(&fields), memories, purges);
                 *read_to = id;
             }
             if !full {
@@ -200,6 +262,15 @@ impl Shared {
     }
 }
 
+fn group(key: &CacheKey) -> usize {
+    usize::from(key.bytes()[0]) % GROUPS
+}
+
+fn set(commands: &mut Pipeline, key: String, bytes: &[u8], keep: Duration) {
+    let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX).clamp(1, 1 << 42);
+    commands.cmd("SET").arg(key).arg(bytes).arg("PX").arg(keep).ignore();
+}
+
 /// The purge in the fields of an entry of the stream. One that cannot be read purges everything: it
 /// is a newer version's.
 fn described(fields: &[Value]) -> Purge {
@@ -207,8 +278,10 @@ fn described(fields: &[Value]) -> Purge {
     serde_json::from_slice(text).unwrap_or_default()
 }
 
-fn take(generation: u64, purge: Purge, memory: &Memory, purges: &Mutex<Purges>) {
+fn take(generation: u64, purge: Purge, memories: &Memories, purges: &Mutex<Purges>) {
     let mut purges = purges.lock();
-    memory.retain(|entry| entry.generation >= generation || !purge.covers(entry));
+    for memory in memories.iter() {
+        memory.sweep(&|stored| stored.marks().generation < generation && purge.covers(stored));
+    }
     purges.add(generation, purge);
 }

@@ -130,7 +130,7 @@ impl Lease {
 
     async fn write(&self, packed: Packer) -> Result<(), Away> {
         let shared = &self.shared;
-        let wrapped = shared.envelope.wrap(self.key.bytes(), &packed.into_bytes()).ok_or(Away)?;
+        let wrapped = shared.envelope.wrap(self.key.bytes(), &packed.into_bytes(), true).ok_or(Away)?;
         let (lease, stream) = (shared.lease_key(&self.key), shared.stream_key(&self.key, &self.token));
         let channel = shared.channel(&self.key);
         let arguments =

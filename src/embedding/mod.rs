@@ -2,7 +2,7 @@
 //! fetched together.
 //!
 //! A request's inputs are told apart ([`input`]), each found by a key of its own ([`key`]) among the
-//! stored vectors ([`store`]) or the calls under way ([`pending`]). What is left is cut into calls and
+//! vectors that are stored ([`stored`]) or the calls under way ([`pending`]). What is left is cut into calls and
 //! gathered with other requests' inputs ([`batch`]). An answer is only taken where it says beyond
 //! doubt which vector is whose ([`answer`]): a wrong vector cannot be told from a right one later.
 
@@ -12,5 +12,5 @@ pub mod input;
 pub mod key;
 pub mod pending;
 pub mod share;
-pub mod store;
+pub mod stored;
 pub mod vector;

@@ -23,9 +23,13 @@ impl Floats {
 
     /// A vector from its base64 form; `None` where that holds no whole number of finite floats.
     pub fn from_base64(text: &str) -> Option<Self> {
-        let bytes = BASE64_STANDARD.decode(text).ok()?;
+        Self::from_bytes(BASE64_STANDARD.decode(text).ok()?.into())
+    }
+
+    /// A vector from its bytes; `None` where they are no whole number of finite floats.
+    pub fn from_bytes(bytes: Bytes) -> Option<Self> {
         let whole = !bytes.is_empty() && bytes.len().is_multiple_of(WIDTH);
-        let floats = Self(bytes.into());
+        let floats = Self(bytes);
         (whole && floats.iter().all(f32::is_finite)).then_some(floats)
     }
 

@@ -8,10 +8,11 @@ use super::admission::Admission;
 use super::embed::Groups;
 use super::storage::Storage;
 use super::{Gateway, Kept};
-use crate::cache::{Cache, Purge};
+use crate::cache::Cache;
+use crate::cache::memory::Memory;
+use crate::cache::tiers::Tiers;
 use crate::coalesce::Flights;
 use crate::config::{Config, Switch};
-use crate::embedding::store::Vectors;
 use crate::io::Io;
 use crate::limits::Limits;
 use crate::limits::book::Book;
@@ -40,6 +41,9 @@ impl Kept {
         let Storage { lower, purges, shared, secret, clock, counts } = storage;
         let memo = config.storage.memory / MEMO_SHARE;
         let vectors = config.storage.memory / VECTORS_SHARE;
+        let answers = Arc::new(Memory::new(config.storage.memory - memo - vectors));
+        let vectors = Arc::new(Memory::new(vectors));
+        let tiers = Arc::new(Tiers::new([answers.clone() as _, vectors.clone() as _].into(), lower, purges));
         let mut seed = [0; 8];
         seed.copy_from_slice(&secret.load().0[..8]);
         let (sender, alarms) = tokio::sync::mpsc::channel(MOST_ALARMS);
@@ -49,9 +53,11 @@ impl Kept {
             None => Arc::new(Book::new(clock, sender, subjects)),
         };
         Self {
-            cache: Cache::new(config.storage.memory - memo - vectors, lower, purges),
-            vectors: Vectors::new(vectors),
+            cache: Cache::new(answers, tiers.clone()),
+            vectors: Cache::new(vectors, tiers.clone()),
+            tiers,
             fetching: Arc::default(),
+            looking: Arc::default(),
             flights: Arc::new(Flights::default()),
             memo: Memo::new(memo, u64::from_le_bytes(seed)),
             limits: Limits::new(book),
@@ -69,15 +75,6 @@ impl Kept {
 }
 
 impl Kept {
-    /// Removes what `purge` describes, answers and vectors, and says how many those were.
-    pub fn purge(&self, purge: Purge) -> usize {
-        let vectors = self.vectors.purge(|vector| {
-            let origin = &vector.origin;
-            purge.names(&origin.tenant, origin.model.as_deref(), None, vector.key)
-        });
-        vectors + self.cache.purge(purge)
-    }
-
     /// How many requests wait for what another's call brings.
     pub fn waiters(&self) -> usize {
         self.flights.waiters() + self.fetching.waiters()

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, Method};
 use super::Gateway;
 use super::decide::Decision;
 use super::ruling::Ruled;
-use crate::cache::entry::Freshness;
+use crate::cache::stored::{Freshness, Stored};
 use crate::config::{Mode, Share, Switch};
 use crate::request::ApiRequest;
 use crate::request::endpoint::Endpoint;

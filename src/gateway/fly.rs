@@ -267,7 +267,7 @@ impl Gateway {
         if let Some(id) = vector_store(path) {
             self.kept.stores.wrote(Some(id));
             let purge = crate::cache::Purge { tag: Some(format!("vector_store:{id}")), ..Default::default() };
-            self.kept.cache.purge(purge);
+            self.kept.tiers.purge(purge);
         }
     }
 }

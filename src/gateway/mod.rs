@@ -33,10 +33,11 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::Receiver;
 
 use crate::cache::Cache;
+use crate::cache::tiers::Tiers;
 use crate::coalesce::Flights;
 use crate::coalesce::shared::SharedFlights;
 use crate::config::Config;
-use crate::embedding::store::Vectors;
+use crate::embedding::stored::Vector;
 use crate::error::ApiError;
 use crate::exchange::{ApiResponse, Exchange, Settle, Settling};
 use crate::io::Io;
@@ -74,11 +75,15 @@ pub struct Kept {
     /// The stored answers.
     pub cache: Cache,
     /// The stored vectors.
-    pub vectors: Vectors,
+    pub vectors: Cache<Vector>,
+    /// What holds both, and what is below them.
+    pub tiers: Arc<Tiers>,
     /// The calls under way.
     pub flights: Arc<Flights>,
     /// The inputs being embedded.
     fetching: embed::Fetching,
+    /// The inputs being looked for below the memory.
+    looking: embed::Looking,
     /// The facts of recent bodies.
     pub memo: Memo,
     /// What is counted of limits, and who waits for them.

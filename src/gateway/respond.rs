@@ -13,7 +13,8 @@ use super::decide::Decision;
 use super::head::{Note, Served};
 use super::metering::Fare;
 use crate::cache;
-use crate::cache::entry::{Entry, Freshness};
+use crate::cache::entry::Entry;
+use crate::cache::stored::{Freshness, Stored};
 use crate::coalesce::Seat;
 use crate::config::Mode;
 use crate::error::ApiError;
@@ -396,7 +397,7 @@ async fn gather(playback: &Playback, most: usize) -> Gathered {
 }
 
 /// RFC 5861 section 4: the failures a stale answer may stand in for.
-fn is_failure(status: StatusCode) -> bool {
+pub(super) fn is_failure(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504 | 529)
 }
 

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::Gateway;
 use super::fly::Flight;
+use crate::cache::Stored;
 use crate::cache::entry::Entry;
 use crate::coalesce::Landing;
 use crate::coalesce::follower::Followed;

@@ -98,9 +98,10 @@ impl Envelope {
         Self { keys: keys.iter().map(SealingKey::new).collect(), largest }
     }
 
-    /// The payload as it is written under `key`; `None` where the cipher refuses (a text of 64 GiB).
-    pub fn wrap(&self, key: &[u8], payload: &[u8]) -> Option<Vec<u8>> {
-        let packed = (payload.len() >= COMPRESS_FROM)
+    /// The payload as it is written under `key`, made smaller where that is worth it and `compresses`
+    /// does not say that it cannot be; `None` where the cipher refuses (a text of 64 GiB).
+    pub fn wrap(&self, key: &[u8], payload: &[u8], compresses: bool) -> Option<Vec<u8>> {
+        let packed = (compresses && payload.len() >= COMPRESS_FROM)
             .then(|| zstd::bulk::compress(payload, LEVEL).ok())
             .flatten()
             .filter(|packed| packed.len() < payload.len());
@@ -194,7 +195,7 @@ mod tests {
         for keys in [&[][..], &["one"][..]] {
             for payload in [Vec::new(), b"short".to_vec(), text()] {
                 let envelope = sealed_by(keys);
-                let wrapped = envelope.wrap(&key(1), &payload).unwrap();
+                let wrapped = envelope.wrap(&key(1), &payload, true).unwrap();
                 assert_eq!(envelope.open(&key(1), wrapped.clone()).unwrap(), payload);
                 let shows = memchr::memmem::find(&wrapped, b"short").is_some();
                 assert_eq!(shows, keys.is_empty() && payload == b"short");
@@ -202,14 +203,14 @@ mod tests {
             }
         }
         let envelope = sealed_by(&["one"]);
-        assert_ne!(envelope.wrap(&key(1), b"same"), envelope.wrap(&key(1), b"same"));
+        assert_ne!(envelope.wrap(&key(1), b"same", true), envelope.wrap(&key(1), b"same", true));
     }
 
     #[test]
     fn every_changed_byte_and_every_cut_is_noticed() {
         for keys in [&[][..], &["one"][..]] {
             let envelope = sealed_by(keys);
-            let wrapped = envelope.wrap(&key(1), &text()).unwrap();
+            let wrapped = envelope.wrap(&key(1), &text(), true).unwrap();
             for at in 0..wrapped.len() {
                 let mut changed = wrapped.clone();
                 changed[at] ^= 0x40;
@@ -222,20 +223,20 @@ mod tests {
 
     #[test]
     fn an_old_key_opens_and_an_unknown_one_does_not() {
-        let old = sealed_by(&["old"]).wrap(&key(1), b"text").unwrap();
+        let old = sealed_by(&["old"]).wrap(&key(1), b"text", true).unwrap();
         assert_eq!(sealed_by(&["new", "old"]).open(&key(1), old.clone()).unwrap(), b"text");
         assert_eq!(sealed_by(&["new"]).open(&key(1), old.clone()), Err(Refused::Key));
         assert_eq!(sealed_by(&[]).open(&key(1), old), Err(Refused::Key));
-        let plain = sealed_by(&[]).wrap(&key(1), b"text").unwrap();
+        let plain = sealed_by(&[]).wrap(&key(1), b"text", true).unwrap();
         assert_eq!(sealed_by(&["new"]).open(&key(1), plain), Err(Refused::Key));
-        let new = sealed_by(&["new", "old"]).wrap(&key(1), b"text").unwrap();
+        let new = sealed_by(&["new", "old"]).wrap(&key(1), b"text", true).unwrap();
         assert_eq!(sealed_by(&["old"]).open(&key(1), new), Err(Refused::Key));
     }
 
     #[test]
     fn another_version_is_no_entry() {
         let envelope = sealed_by(&[]);
-        let mut wrapped = envelope.wrap(&key(1), b"text").unwrap();
+        let mut wrapped = envelope.wrap(&key(1), b"text", true).unwrap();
         wrapped[0] = VERSION + 1;
         assert_eq!(envelope.open(&key(1), wrapped), Err(Refused::Version));
     }
@@ -244,7 +245,7 @@ mod tests {
     fn a_payload_that_unpacks_to_too_much_is_not_unpacked() {
         let envelope = sealed_by(&[]);
         let bomb = vec![0; LARGEST + 1];
-        let wrapped = envelope.wrap(&key(1), &bomb).unwrap();
+        let wrapped = envelope.wrap(&key(1), &bomb, true).unwrap();
         assert!(wrapped.len() < 1024);
         assert_eq!(envelope.open(&key(1), wrapped), Err(Refused::Damaged));
     }

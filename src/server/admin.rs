@@ -109,7 +109,7 @@ impl Admin {
     fn metrics(&self) -> Answer {
         let gateway = self.shared.gateway.load();
         let kept = gateway.kept();
-        let lower = kept.cache.lower().unwrap_or_default();
+        let lower = kept.tiers.lower().unwrap_or_default();
         let readings = Readings {
             cache_entries: kept.cache.entries() + kept.vectors.entries(),
             cache_bytes: kept.cache.bytes(),
@@ -249,7 +249,7 @@ impl Admin {
             *field = Some(value.into_owned());
         }
         let described = format!("{purge:?}");
-        let removed = self.shared.gateway.load().kept().purge(purge);
+        let removed = self.shared.gateway.load().kept().tiers.purge(purge);
         tracing::info!(removed, purge = described, "cache purged");
         Answer::json(StatusCode::OK, &json!({"removed": removed}))
     }

@@ -119,7 +119,7 @@ impl Telemetry {
             saved.usd.inc_by(share.cost.as_usd_f64());
         }
         match exchange.outcome {
-            Outcome::Hit => counters.cache.calls.inc(),
+            Outcome::Hit | Outcome::Stale => counters.cache.calls.inc(),
             Outcome::Collapsed => counters.coalesce.calls.inc(),
             _ if embedded.merged => counters.batch.calls.inc(),
             _ => {}

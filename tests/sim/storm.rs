@@ -197,7 +197,7 @@ async fn storm(seed: u64, steps: u32, weather: Weather) -> u64 {
                 world.reload(&settings.yaml());
             }
             3 if weather == Weather::Rough => {
-                world.kept.cache.purge(Purge::default());
+                world.kept.tiers.purge(Purge::default());
             }
             4..8 => sleep(millis(&mut chance, 40_000)).await,
             8..30 => sleep(millis(&mut chance, 1500)).await,

@@ -70,7 +70,7 @@ async fn stress(settings: Settings) {
     for seed in 0..CLIENTS {
         clients.spawn(client(world.clone(), seed));
         if seed % 50 == 0 {
-            world.kept.cache.purge(pareto::cache::Purge::default());
+            world.kept.tiers.purge(pareto::cache::Purge::default());
             yield_now().await;
         }
         if seed % 500 == 0 {

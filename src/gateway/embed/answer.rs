@@ -8,11 +8,11 @@ use http::{HeaderValue, StatusCode};
 
 use super::call::Reply;
 use super::seats::{Found, Source};
-use crate::cache::Tier;
+use crate::cache::{Stored, Tier};
 use crate::config::Mode;
 use crate::embedding::answer::write;
 use crate::embedding::input::Asked;
-use crate::embedding::store::Vector;
+use crate::embedding::stored::Vector;
 use crate::embedding::vector::Floats;
 use crate::error::ApiError;
 use crate::exchange::{Embedded, Exchange, Outcome};
@@ -67,12 +67,18 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Served {
         let now = self.io.clock.now();
-        let stored = found.vectors.iter().filter(|(_, source)| *source == Source::Stored);
+        let stored = found.vectors.iter().filter_map(|(vector, source)| match source {
+            Source::Stored(tier) => Some((vector, *tier)),
+            Source::Shared | Source::Sent => None,
+        });
+        let farthest = stored.clone().map(|(_, tier)| tier).max().unwrap_or(Tier::Memory);
         let oldest: Option<&Arc<Vector>> =
             stored.map(|(vector, _)| vector).min_by_key(|vector| vector.origin.stored);
+        let stale = oldest.is_some_and(|oldest| oldest.is_stale(now));
         let known = embedded.known();
         let all_stored = embedded.sent.inputs + embedded.shared.inputs == 0;
         exchange.outcome = match () {
+            () if all_stored && stale => Outcome::Stale,
             () if all_stored => Outcome::Hit,
             () if embedded.sent.inputs == 0 => Outcome::Collapsed,
             () if known > 0 => Outcome::Partial,
@@ -100,11 +106,12 @@ impl Gateway {
         let kept = !found.calls.is_empty() && found.calls.iter().all(|reply| reply.stored);
         let text = |text: &str| HeaderValue::from_str(text).ok();
         let note = match (exchange.outcome, oldest) {
-            (Outcome::Hit, Some(oldest)) => {
+            (Outcome::Hit | Outcome::Stale, Some(oldest)) => {
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
                 put(&mut headers, headers::PROVIDER, text(&oldest.origin.provider));
                 put(&mut headers, headers::MODEL, text(model));
-                Note::Hit { ttl: oldest.origin.seconds_left(now), detail: Tier::Memory.name() }
+                let detail = if stale { "stale" } else { farthest.name() };
+                Note::Hit { ttl: oldest.seconds_left(now), detail }
             }
             (Outcome::Collapsed, _) => Note::Collapsed,
             (Outcome::Partial, _) => Note::Partial { known, of: embedded.inputs() },
@@ -116,16 +123,16 @@ impl Gateway {
             }
             _ => Note::Miss { stored: kept },
         };
-        if priced && matches!(exchange.outcome, Outcome::Hit | Outcome::Partial) {
+        if priced && matches!(exchange.outcome, Outcome::Hit | Outcome::Stale | Outcome::Partial) {
             put(&mut headers, headers::SAVED, headers::text(saved.to_string()));
         }
-        let hit = exchange.outcome == Outcome::Hit;
+        let hit = matches!(exchange.outcome, Outcome::Hit | Outcome::Stale);
         Served {
             status: StatusCode::OK,
             headers,
             body: Body::Whole(Bytes::new()),
             note,
-            age: oldest.filter(|_| hit).map(|oldest| oldest.origin.age(now)),
+            age: oldest.filter(|_| hit).map(|oldest| oldest.age(now)),
             model: Some(model.into()),
             attempts: found.calls.iter().map(|reply| reply.head.attempts).sum(),
         }
@@ -158,7 +165,7 @@ fn noted(found: &Found, exchange: &Exchange) -> Embedded {
         let (vector, source) = &found.vectors[*place];
         let again = std::mem::replace(&mut counted[*place], true);
         let share = match source {
-            Source::Stored => &mut embedded.stored,
+            Source::Stored(_) => &mut embedded.stored,
             Source::Shared => &mut embedded.shared,
             Source::Sent => &mut embedded.sent,
         };

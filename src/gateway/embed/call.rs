@@ -14,7 +14,7 @@ use crate::embedding::answer::{self, Broken};
 use crate::embedding::batch::Load;
 use crate::embedding::pending::Interest;
 use crate::embedding::share::divide;
-use crate::embedding::store::{Origin, Vector};
+use crate::embedding::stored::{Origin, Vector};
 use crate::error::ApiError;
 use crate::gateway::{Gateway, READ_ASIDE};
 use crate::response::price::Cost;
@@ -189,6 +189,7 @@ impl Gateway {
                     floats,
                     tokens: tokens.as_ref().map(|tokens| tokens[at]),
                     cost: costs.as_ref().map(|costs| Cost::from_pico_usd(costs[at])),
+                    generation: leg.order.begun,
                     origin: origin.clone(),
                 });
                 own.push(vector.clone());
@@ -199,7 +200,9 @@ impl Gateway {
                 let cost = own.iter().filter_map(|vector| vector.cost).sum();
                 toll.add(Usage { input, ..Usage::default() }, Some(cost));
             }
-            let kept = plan.store && self.kept.vectors.store(own, leg.order.begun);
+            // As long as it may stand in for one that the provider fails to bring.
+            let keep = plan.ttl.saturating_add(plan.if_error);
+            let kept = plan.store && self.kept.vectors.store_many(own, keep);
             stored &= kept && plan.mode != Mode::Skip;
         }
         reply.stored = stored;

@@ -5,7 +5,9 @@ mod answer;
 mod call;
 mod gather;
 mod order;
+mod packing;
 mod seats;
+mod stored;
 mod text;
 mod toll;
 
@@ -18,7 +20,7 @@ use crate::config::Mode;
 use crate::embedding::input::Asked;
 use crate::embedding::key::Keys;
 use crate::embedding::pending::Pending;
-use crate::embedding::store::Vector;
+use crate::embedding::stored::Vector;
 use crate::error::ApiError;
 use crate::exchange::Exchange;
 use crate::request::ApiRequest;
@@ -26,6 +28,7 @@ use crate::request::key::CacheKey;
 
 pub use call::Reply;
 pub use gather::Groups;
+pub use stored::Looking;
 
 /// What became of an input.
 #[derive(Clone)]

@@ -7,17 +7,19 @@ use std::time::Duration;
 use super::Outcome;
 use super::call::Reply;
 use super::order::{Order, Piece, body_for};
+use super::stored::Known;
 use super::toll::Toll;
+use crate::cache::Tier;
 use crate::config::Mode;
 use crate::embedding::input::{Api, Asked, Input};
 use crate::embedding::pending::{Duty, Interest, Seat, Ticket};
-use crate::embedding::store::Vector;
+use crate::embedding::stored::Vector;
 use crate::error::ApiError;
 use crate::exchange::{Exchange, Observed};
 use crate::gateway::Gateway;
 use crate::gateway::admission::Turned;
 use crate::gateway::decide::Decision;
-use crate::gateway::respond::judges_caller;
+use crate::gateway::respond::{is_failure, judges_caller};
 use crate::request::ApiRequest;
 use crate::request::key::CacheKey;
 use crate::response::usage::Usage;
@@ -25,8 +27,8 @@ use crate::response::usage::Usage;
 /// How an input came by its vector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// It was stored.
-    Stored,
+    /// It was stored there.
+    Stored(Tier),
     /// Another request was fetching it.
     Shared,
     /// This request fetched it.
@@ -54,6 +56,16 @@ pub(super) enum Unembedded {
     AsIs(Arc<Reply>),
     /// An error of ours.
     Failed(ApiError),
+}
+
+impl Unembedded {
+    /// Whether it is a failure of the provider that an old vector may stand in for.
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::AsIs(reply) => is_failure(reply.head.status),
+            Self::Failed(error) => is_failure(error.status),
+        }
+    }
 }
 
 /// A request's inputs, each once.
@@ -98,8 +110,7 @@ impl Gateway {
     ) -> Result<Found, Unembedded> {
         let plan = &decision.plan;
         let Inputs { places, distinct } = Inputs::of(asked, keys);
-        let mut vectors = self.stored_vectors(decision, &distinct);
-        let missing = vectors.iter().filter(|vector| vector.is_none()).count();
+        let mut known = self.known(request, decision, &distinct).await;
         let mut found = Found {
             places,
             vectors: Vec::new(),
@@ -109,44 +120,38 @@ impl Gateway {
             observed: None,
         };
         if plan.cache.mode == Mode::Observe && plan.cache.lookup {
-            found.observed = (missing == 0).then_some(Observed::Cache);
-            vectors.fill(None);
+            found.observed = known.is_whole().then_some(Observed::Cache);
+            known = Known::nothing(distinct.len());
         }
-        if plan.cache.only_if_cached && vectors.iter().any(Option::is_none) {
+        if plan.cache.only_if_cached && !known.is_whole() {
             return Err(Unembedded::Failed(ApiError::not_cached()));
         }
-        if vectors.iter().all(Option::is_some) {
-            let tokens = vectors.iter().flatten().filter_map(|(vector, _)| vector.tokens).sum();
+        if known.is_whole() {
+            let tokens = known.vectors.iter().flatten().filter_map(|(vector, _)| vector.tokens).sum();
             let usage = Usage { input: tokens, ..Usage::default() };
             self.admit_known(request, decision, Some(usage), exchange.as_deref_mut()).await?;
         } else {
             // What a shared call could not bring, this request fetches by itself, and that is final.
             for share in [plan.coalesce, Mode::Skip] {
                 let round = Round { asked, distinct: &distinct, share };
-                let toll = self.admit_inputs(request, decision, &round, &vectors, exchange.as_deref_mut());
+                let vectors = &mut known.vectors;
+                let toll = self.admit_inputs(request, decision, &round, vectors, exchange.as_deref_mut());
                 let toll = toll.await?;
-                if self.fetch_inputs(request, decision, &round, &mut vectors, toll, &mut found).await? {
-                    break;
+                match self.fetch_inputs(request, decision, &round, vectors, toll, &mut found).await {
+                    Ok(true) => break,
+                    Ok(false) => {}
+                    Err(failed) if failed.is_failure() && known.make_do() => break,
+                    Err(failed) => return Err(failed),
                 }
             }
         }
-        found.vectors = vectors.into_iter().flatten().collect();
+        found.vectors = known.vectors.into_iter().flatten().collect();
         if found.vectors.len() == distinct.len() {
             Ok(found)
         } else {
             let lost = "The call for these embeddings was broken off inside pareto. Try again.";
             Err(Unembedded::Failed(ApiError::unavailable(lost)))
         }
-    }
-
-    fn stored_vectors(
-        &self,
-        decision: &Decision,
-        distinct: &[(CacheKey, &Input)],
-    ) -> Vec<Option<(Arc<Vector>, Source)>> {
-        let (plan, now) = (&decision.plan.cache, self.io.clock.now());
-        let find = |key| self.kept.vectors.find(key, plan, now).filter(|_| plan.lookup);
-        distinct.iter().map(|(key, _)| find(key).map(|vector| (vector, Source::Stored))).collect()
     }
 
     /// Lets the request through its limits for what it will send; the truth is settled later.
@@ -218,7 +223,7 @@ impl Gateway {
         toll: Option<Toll>,
         found: &mut Found,
     ) -> Result<bool, Unembedded> {
-        let begun = self.kept.vectors.purges();
+        let begun = self.kept.vectors.generation();
         let interest = Arc::new(Interest::default());
         let seats = self.seats(request, decision, round, &interest, vectors);
         if seats.unshared > 0 && seats.unshared == seats.duties.len() {
@@ -264,15 +269,14 @@ impl Gateway {
         interest: &Arc<Interest>,
         vectors: &mut [Option<(Arc<Vector>, Source)>],
     ) -> Seats {
-        let (plan, now, credential) = (&decision.plan.cache, self.io.clock.now(), request.credential());
+        let (plan, credential) = (&decision.plan.cache, request.credential());
         let (pending, most) = (&self.kept.fetching, self.config.coalesce.max_waiters);
-        let serves = plan.lookup && plan.mode == Mode::Act;
         let mut seats = Seats::default();
         for (at, (key, _)) in round.distinct.iter().enumerate() {
             if vectors[at].is_some() {
                 continue;
             }
-            let landed = || self.kept.vectors.find(key, plan, now).filter(|_| serves);
+            let landed = || self.fresh_vector(key, plan);
             let (duty, ticket) = match round.share {
                 Mode::Act => match pending.join(*key, credential, interest, most, landed) {
                     Seat::Owner(duty, ticket) => (duty, ticket),
@@ -281,7 +285,7 @@ impl Gateway {
                         continue;
                     }
                     Seat::Landed(vector) => {
-                        vectors[at] = Some((vector, Source::Stored));
+                        vectors[at] = Some((vector, Source::Stored(Tier::Memory)));
                         continue;
                     }
                 },

@@ -7,7 +7,7 @@ use super::in_use;
 use crate::harness::{Pareto, Redis, free_port, provider, within};
 
 /// Three nodes that know each other and have all slots.
-async fn cluster() -> [Redis; 3] {
+pub(super) async fn cluster() -> [Redis; 3] {
     let nodes = [node().await, node().await, node().await];
     let addresses: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
     let made = Command::new("redis-cli")

@@ -4,6 +4,7 @@ mod cluster;
 mod flights;
 mod outages;
 mod tier;
+mod vectors;
 
 use crate::harness::{Pareto, Redis};
 use std::sync::Arc;
