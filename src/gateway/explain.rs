@@ -1,5 +1,7 @@
 //! What would happen to a request, and why. Nothing is sent, nothing is counted.
 
+mod route;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
@@ -12,7 +14,7 @@ use crate::config::{Mode, Share, Switch};
 use crate::request::ApiRequest;
 use crate::request::endpoint::Endpoint;
 use crate::request::explanation::{Explanation, Section};
-use crate::route::{family, outbound};
+use crate::route::family;
 use crate::rules::Rules;
 use crate::text::Step;
 
@@ -115,7 +117,7 @@ impl Gateway {
                 said.extend(judged);
                 self.explain_cache(request, &decision, said.section("cache"));
                 self.explain_coalescing(&decision, said.section("coalesce"));
-                self.explain_route(request, &decision, said.section("route"));
+                self.explain_route(request, &decision, &mut said);
             }
         }
         Ok(said)
@@ -227,15 +229,6 @@ impl Gateway {
             }
             (Mode::Skip, None) => section.because("policy", "off", switch),
         };
-    }
-
-    fn explain_route(&self, request: &ApiRequest, decision: &Decision, section: &mut Section) {
-        let target = &decision.route.targets[0];
-        let provider = &target.account.provider;
-        let path = outbound::target(provider, &request.head.uri);
-        section.fact("provider", &*target.account.name);
-        section.fact("url", format!("{}://{}{path}", provider.url.scheme.name(), provider.url.authority));
-        section.fact("key", if provider.keys.is_empty() { "the caller's own" } else { "the provider's" });
     }
 }
 

@@ -203,6 +203,11 @@ impl Words {
         self.api
     }
 
+    /// The path and query `provider` is asked at.
+    pub(super) fn target(&self, provider: &Provider) -> String {
+        outbound::path(provider, &self.path)
+    }
+
     /// The call to `provider`. Of the client's headers only those go along that are no part of its own
     /// API, and never its key: that is for whoever the client means to ask.
     pub(super) fn call(&self, provider: &Arc<Provider>, asked: &HeaderMap, key: Option<&str>) -> Call {
@@ -216,7 +221,7 @@ impl Words {
         }
         headers.extend(key.and_then(|key| outbound::credential(provider, key)));
         Call {
-            target: outbound::path(provider, &self.path),
+            target: self.target(provider),
             headers,
             method: Method::POST,
             provider: provider.clone(),

@@ -23,7 +23,7 @@ use crate::response::usage::Usage;
 use crate::route::capability::Needs;
 use crate::route::course::{Course, Onward};
 use crate::route::verdict::Next;
-use crate::route::{Unservable, same_language};
+use crate::route::{Order, Target, Unservable, same_language};
 
 /// Tokens of an answer, to compare what models cost.
 const TYPICAL_OUTPUT: u64 = 500;
@@ -102,22 +102,36 @@ impl Gateway {
         wording: Option<&Wording>,
     ) -> Result<Course, ApiError> {
         let asked = request.model();
-        // About four bytes make a token; how long the answer gets nobody knows yet.
-        let about =
-            Usage { input: request.body.len() as u64 / 4, output: TYPICAL_OUTPUT, ..Usage::default() };
+        let about = typical(request);
         let plotted = decision.route.plot(
             || Needs::of(request.endpoint, &request.body),
-            |target| match (&decision.pinned, wording) {
-                (Some(maker), _) if **maker != *target.account.name => Some(Cow::Borrowed("state")),
-                (_, Some(wording)) => wording.obstacle(target, asked),
-                (_, None) => (!same_language(request.endpoint, target)).then_some(Cow::Borrowed("dialect")),
-            },
-            // Vectors of two models cannot be compared.
-            asked.filter(|_| request.endpoint.embeds()),
-            |target| Some(self.prices.cost(target.asked(asked)?, &about)?.pico_usd()),
+            |target| obstacle(request, decision, wording, target),
+            one_model(request),
+            |target| self.list_price(target, asked, &about),
             self.io.clock.now(),
         );
         plotted.map_err(|Unservable(skipped)| ApiError::unservable(&skipped))
+    }
+
+    /// How `request` would go through its route now.
+    pub(super) fn preview(
+        &self,
+        request: &ApiRequest,
+        decision: &Decision,
+        wording: Option<&Wording>,
+    ) -> Order {
+        let about = typical(request);
+        decision.route.preview(
+            &Needs::of(request.endpoint, &request.body),
+            |target| obstacle(request, decision, wording, target),
+            one_model(request),
+            |target| self.list_price(target, request.model(), &about),
+            self.io.clock.now(),
+        )
+    }
+
+    fn list_price(&self, target: &Target, asked: Option<&str>, about: &Usage) -> Option<u64> {
+        Some(self.prices.cost(target.asked(asked)?, about)?.pico_usd())
     }
 
     /// The same leg without the proofs that its target did not take, if it has any and may be asked again.
@@ -169,6 +183,31 @@ impl Gateway {
         let chance = rand::random();
         let onward = course.next(&failure.verdict, self.io.clock.now(), deadline, chance)?;
         self.acts_on_failure(flight, course).then_some(onward)
+    }
+}
+
+/// What a request consumes, to compare what models cost. About four bytes make a token; how long the answer
+/// gets nobody knows yet.
+fn typical(request: &ApiRequest) -> Usage {
+    Usage { input: request.body.len() as u64 / 4, output: TYPICAL_OUTPUT, ..Usage::default() }
+}
+
+/// Vectors of two models cannot be compared.
+fn one_model<'r>(request: &'r ApiRequest) -> Option<&'r str> {
+    request.model().filter(|_| request.endpoint.embeds())
+}
+
+/// Why a target of a written route cannot be asked in its dialect, where it cannot.
+fn obstacle(
+    request: &ApiRequest,
+    decision: &Decision,
+    wording: Option<&Wording>,
+    target: &Target,
+) -> Option<Cow<'static, str>> {
+    match (&decision.pinned, wording) {
+        (Some(maker), _) if **maker != *target.account.name => Some(Cow::Borrowed("state")),
+        (_, Some(wording)) => wording.obstacle(target, request.model()),
+        (_, None) => (!same_language(request.endpoint, target)).then_some(Cow::Borrowed("dialect")),
     }
 }
 

@@ -21,6 +21,16 @@ impl Balancer {
         Self { balance, owed: Mutex::new(vec![0; targets]) }
     }
 
+    /// How it chooses.
+    pub fn balance(&self) -> Balance {
+        self.balance
+    }
+
+    /// Another one that stands as this one does.
+    pub fn copied(&self) -> Self {
+        Self { balance: self.balance, owed: Mutex::new(self.owed.lock().clone()) }
+    }
+
     /// Sorts `able`, places in `targets`, by who should be asked first. `price` tells the list price of
     /// a model.
     pub fn sort(

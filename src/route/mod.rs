@@ -67,6 +67,15 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unservable(pub Vec<(Box<str>, Cow<'static, str>)>);
 
+/// Who of a route's targets can serve a request, by their places in it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Those that can, in the order in which they are asked.
+    pub able: Vec<usize>,
+    /// Those that cannot, and what each lacks.
+    pub skipped: Vec<(usize, Cow<'static, str>)>,
+}
+
 impl Router {
     /// The providers and routes of the file. What is known of their targets is in `healths`.
     pub fn new(config: &Config, healths: &Healths, now: Instant) -> Self {
@@ -200,6 +209,11 @@ impl Route {
         place >= self.sharing
     }
 
+    /// How one of the targets that share the requests is chosen.
+    pub fn balance(&self) -> Balance {
+        self.balancer.balance()
+    }
+
     /// Whether more than one attempt may be made for a request.
     pub fn has_choice(&self) -> bool {
         self.retries.attempts > 1 || self.targets.len() > 1
@@ -215,6 +229,18 @@ impl Route {
     /// Whether it leads to this provider.
     pub fn leads_to(&self, provider: &str) -> bool {
         self.targets.iter().any(|target| *target.account.name == *provider)
+    }
+
+    /// Who would be asked for a request now, as [`plot`](Self::plot) would have it. Nobody's turn is taken.
+    pub fn preview(
+        &self,
+        needs: &Needs,
+        speaks: impl Fn(&Target) -> Option<Cow<'static, str>>,
+        one_model: Option<&str>,
+        price: impl Fn(&Target) -> Option<u64>,
+        now: Instant,
+    ) -> Order {
+        self.order(&self.balancer.copied(), needs, speaks, one_model, price, now)
     }
 
     /// The course of one request. `speaks` tells why a target cannot be asked in its dialect, where it
@@ -233,22 +259,37 @@ impl Route {
         if !self.written {
             return Ok(Course::single(self.clone()));
         }
-        let needs = needs();
+        let Order { able, skipped } = self.order(&self.balancer, &needs(), speaks, one_model, price, now);
+        if able.is_empty() {
+            let named = skipped.into_iter().map(|(at, reason)| (self.targets[at].name.clone(), reason));
+            return Err(Unservable(named.collect()));
+        }
+        Ok(Course::over(self.clone(), able.into_iter()))
+    }
+
+    fn order(
+        &self,
+        balancer: &Balancer,
+        needs: &Needs,
+        speaks: impl Fn(&Target) -> Option<Cow<'static, str>>,
+        one_model: Option<&str>,
+        price: impl Fn(&Target) -> Option<u64>,
+        now: Instant,
+    ) -> Order {
         let mut skipped = Vec::new();
         let mut able = Vec::with_capacity(self.targets.len());
         for (at, target) in self.targets.iter().enumerate() {
             // What its words lack names the field.
-            match speaks(target).or_else(|| target.takes.lacks(&needs).map(Cow::Borrowed)) {
-                Some(reason) => skipped.push((target.name.clone(), reason)),
+            match speaks(target).or_else(|| target.takes.lacks(needs).map(Cow::Borrowed)) {
+                Some(reason) => skipped.push((at, reason)),
                 None => able.push(at),
             }
         }
         if let (Some(asked), Some(first)) = (one_model, able.first().copied()) {
             let model = self.targets[first].asked(Some(asked));
-            able.retain(|at| self.targets[*at].asked(Some(asked)) == model);
-        }
-        if able.is_empty() {
-            return Err(Unservable(skipped));
+            let is_same = |at: &usize| self.targets[*at].asked(Some(asked)) == model;
+            let others = able.extract_if(.., |at| !is_same(at));
+            skipped.extend(others.map(|at| (at, Cow::Borrowed("model"))));
         }
         let sharing = able.iter().filter(|at| **at < self.sharing).count();
         let (sharing, _) = able.split_at_mut(sharing);
@@ -256,8 +297,8 @@ impl Route {
         let ready = |at: &usize| self.targets[*at].would_admit(now).is_ok();
         sharing.sort_by_key(|at| !ready(at));
         let open = sharing.iter().filter(|at| ready(at)).count();
-        self.balancer.sort(&mut sharing[..open], &self.targets, now, price);
-        Ok(Course::over(self.clone(), able.into_iter()))
+        balancer.sort(&mut sharing[..open], &self.targets, now, price);
+        Order { able, skipped }
     }
 }
 

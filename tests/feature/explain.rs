@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Binary, Pareto, chat};
+use crate::harness::{Answer, Binary, CHAT, Pareto, chat};
 
 fn described(body: Value) -> Value {
     json!({"endpoint": "chat", "headers": {"authorization": "Bearer sk-alice", "x-tenant-id": "acme"}, "body": body})
@@ -73,6 +73,64 @@ async fn why_a_request_is_not_cached_is_told() {
     let passing = pareto.explain(json!({"endpoint": "/v1/files", "body": {}})).await.json();
     assert_eq!(passing["request"]["endpoint"]["value"], Value::Null);
     assert_eq!(passing["route"]["provider"]["value"], "sim");
+}
+
+/// Three providers of three dialects.
+const THREE: &str = "
+providers:
+  openai: {url: \"{provider}\"}
+  claude: {url: \"{origin}\", dialect: anthropic, keys: [k]}
+  gemini: {url: \"{origin}\", dialect: gemini, keys: [k]}
+routes:
+  - models: [gpt-4o]
+    targets: [{provider: openai, weight: 1}, {provider: claude, model: claude-sonnet-4-5, weight: 3}]
+    fallbacks: [{provider: gemini, model: gemini-2.5-flash}]";
+
+#[tokio::test]
+async fn the_whole_course_of_a_route_is_told_and_in_whose_words() {
+    let pareto = Pareto::start(THREE).await;
+    for _ in 0..2 {
+        // Whose turn it is stays as it is.
+        let said = pareto.explain(described(chat("Hi"))).await.json();
+        assert_eq!(said["route"]["attempts"]["value"], 3, "{said:#}");
+        assert_eq!(said["route"]["provider"]["value"], "claude");
+        assert_eq!(said["route"]["model"]["value"], "claude-sonnet-4-5");
+        assert_eq!(said["route"]["url"]["value"], format!("{}/v1/messages", pareto.provider.origin()));
+        assert_eq!(said["route"]["translated"]["value"], true);
+        let targets: Vec<_> = said["targets"].as_object().unwrap().iter().collect();
+        let names: Vec<_> = targets.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["claude/claude-sonnet-4-5", "openai", "gemini/gemini-2.5-flash"]);
+        let values: Vec<_> = targets.iter().map(|(_, said)| said["value"].as_str().unwrap()).collect();
+        assert_eq!(values, ["first", "next", "fallback"]);
+        let why = |name: &str| said["targets"][name]["why"].as_str().unwrap().to_owned();
+        assert!(why("claude/claude-sonnet-4-5").contains("Anthropic's Messages"), "{said:#}");
+        assert!(!why("openai").contains("translated"), "{said:#}");
+        assert!(why("gemini/gemini-2.5-flash").contains("Gemini's generateContent"), "{said:#}");
+    }
+    let asked = pareto.chat("Hi").await;
+    assert_eq!(asked.header("x-pareto-provider"), "claude", "as it was told");
+}
+
+#[tokio::test]
+async fn every_target_that_is_skipped_has_its_reason() {
+    let pareto = Pareto::start(THREE).await;
+    let mut asked = chat("Hi");
+    asked["logit_bias"] = json!({"1": 2});
+    let said = pareto.explain(described(asked.clone())).await.json();
+    assert_eq!(said["route"]["provider"]["value"], "openai", "{said:#}");
+    for name in ["claude/claude-sonnet-4-5", "gemini/gemini-2.5-flash"] {
+        assert_eq!(said["targets"][name]["value"], "skipped", "{said:#}");
+        assert!(said["targets"][name]["why"].as_str().unwrap().contains("`logit_bias`"), "{said:#}");
+    }
+    let pareto = Pareto::start(&THREE.replace("[{provider: openai, weight: 1}, ", "[")).await;
+    let said = pareto.explain(described(asked.clone())).await.json();
+    let refused = &said["route"]["refused"];
+    assert!(refused["value"] == 400 && refused["why"].as_str().unwrap().contains("`logit_bias`"), "{said:#}");
+    assert_eq!(pareto.ask(CHAT, asked).await.status, 400, "as it was told");
+    let unwritten =
+        Pareto::start("providers: {claude: {url: \"{origin}\", dialect: anthropic, keys: [k]}}").await;
+    let said = unwritten.explain(described(chat("Hi"))).await.json();
+    assert_eq!(said["route"]["translated"]["value"], true, "{said:#}");
 }
 
 #[tokio::test]
