@@ -138,7 +138,7 @@ fn explain(
     let headers = headers.collect::<Result<_, String>>()?;
     let said = runtime(1)?.block_on(async {
         let gateway = pareto::sidecar::offline(config).map_err(|error| error.to_string())?;
-        gateway.explain(Described { endpoint, headers, body: body.into() }).await
+        gateway.explain(Described { endpoint, headers, body: body.into(), live: false }).await
     })?;
     if json {
         println!("{:#}", said.json());

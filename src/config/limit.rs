@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::Secret;
 use super::quota::{Dimension, Unit};
+use super::rule::Condition;
 use super::url::ProviderUrl;
 
 /// One limit: some quotas that are counted for each of its subjects.
@@ -16,6 +17,8 @@ pub struct Limit {
     pub name: String,
     /// What makes a subject; empty: one for all requests.
     pub per: Vec<Dimension>,
+    /// All must hold for a request that it is for; empty: it is for all.
+    pub when: Vec<Condition>,
     /// What is counted, each measure once; never empty.
     pub quotas: Vec<Quota>,
     /// How long a request may wait to be let through; zero: it is refused at once.

@@ -1,6 +1,6 @@
 //! A request's plan: what applies to it, decided once.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::Gateway;
@@ -25,6 +25,8 @@ pub(super) struct Decision {
     pub(super) overrides: Overrides,
     /// The only provider that can be asked: it has made what the request refers to.
     pub(super) pinned: Option<Arc<str>>,
+    /// The limits it falls under, by their places, once somebody has asked.
+    pub(super) applying: OnceLock<Box<[u32]>>,
 }
 
 impl Gateway {
@@ -66,7 +68,7 @@ impl Gateway {
             failover: self.config.features.failover.mode(tenant),
             hedge: self.config.features.hedge.mode(tenant),
         };
-        Ok(Decision { plan, route, pinned, instead: false, overrides })
+        Ok(Decision { plan, route, pinned, instead: false, overrides, applying: OnceLock::new() })
     }
 
     fn route(&self, request: &ApiRequest, pinned: Option<&str>) -> Option<&Arc<Route>> {

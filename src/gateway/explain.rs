@@ -27,6 +27,8 @@ pub struct Described {
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Bytes,
+    /// Whether this process serves requests, so that what it has counted says something.
+    pub live: bool,
 }
 
 impl Described {
@@ -91,6 +93,7 @@ impl Gateway {
             }
             return Ok(said);
         };
+        let live = described.live;
         let too_large = described.body.len() as u64 > self.config.max_body;
         let request = self.request(endpoint, &head, described.body).await;
         let section = said.section("request");
@@ -118,6 +121,21 @@ impl Gateway {
                 self.explain_cache(request, &decision, said.section("cache"));
                 self.explain_coalescing(&decision, said.section("coalesce"));
                 self.explain_route(request, &decision, &mut said);
+                let limits = said.section("limits");
+                match self.config.features.limits.mode(request.identity.hash()) {
+                    _ if self.config.limits.is_empty() => {
+                        limits.because("policy", "off", "no limits are set");
+                    }
+                    Mode::Act => self.explain_limits(request, &decision, live, limits).await,
+                    other => {
+                        limits.because(
+                            "policy",
+                            mode_name(other),
+                            switched(self.config.features.limits, "limits"),
+                        );
+                        self.explain_limits(request, &decision, live, limits).await;
+                    }
+                }
             }
         }
         Ok(said)

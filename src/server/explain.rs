@@ -31,6 +31,7 @@ pub(super) fn described(body: &[u8]) -> Result<Described, String> {
         format!("Send {{\"endpoint\": \"chat\", \"headers\": {{…}}, \"body\": {{…}}}}, the last of which is needed: {error}")
     })?;
     Ok(Described {
+        live: true,
         endpoint: asked.endpoint,
         headers: asked.headers.into_iter().collect(),
         body: Bytes::from(String::from(Box::<str>::from(asked.body))),

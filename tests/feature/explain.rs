@@ -181,7 +181,11 @@ fn the_command_explains_a_file_to_people_and_programs() {
     let directory = tempfile::TempDir::new().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(path("request.json"), chat("Hi").to_string()).unwrap();
-    std::fs::write(path("pareto.yaml"), "providers: {mine: {url: https://llm.example/api}}").unwrap();
+    std::fs::write(
+        path("pareto.yaml"),
+        "providers: {mine: {url: https://llm.example/api}}\nlimits: [{name: daily, requests: 5/day}]",
+    )
+    .unwrap();
     let said = Binary::run(&[
         "explain",
         &path("request.json"),
@@ -196,6 +200,7 @@ fn the_command_explains_a_file_to_people_and_programs() {
         text.contains("tenant    acme\n") && text.contains("https://llm.example/api/chat/completions"),
         "{text}"
     );
+    assert!(text.contains("\n  daily requests  1: of 5\n") && !text.contains("passes"), "no counts: {text}");
     let said = Binary::run(&["explain", &path("request.json"), "--endpoint", "messages", "--json"]);
     let json: Value = serde_json::from_slice(&said.stdout).unwrap();
     assert_eq!(json["request"]["endpoint"]["value"], "messages");

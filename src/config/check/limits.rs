@@ -2,11 +2,14 @@
 
 use super::Report;
 use super::positive_at;
+use super::rules::when::{conditions, state};
 use super::url;
 use crate::config::file::limits::{Alert as WrittenAlert, Hits, Limit as Written, OnExhausted as WrittenEnd};
+use crate::config::file::rules::When;
 use crate::config::limit::{Alert, Limit, Measure, OnExhausted, Quota, Window};
 use crate::config::problem::Path;
 use crate::config::quota::{Amount, Dimension};
+use crate::config::rule::Condition;
 
 /// Every limit of the file.
 pub(super) fn limits(written: &[Written], report: &mut Report) -> Vec<Limit> {
@@ -59,6 +62,7 @@ fn limit(written: &Written, path: &Path, report: &mut Report) -> Limit {
     Limit {
         name: name(written, &quotas, path, report),
         per: per.clone(),
+        when: when(&written.when, &path.key("when"), report),
         wait: written.wait.0,
         max_waiting: positive_at(written.max_waiting, &path.key("max_waiting"), report),
         weights,
@@ -73,6 +77,17 @@ fn limit(written: &Written, path: &Path, report: &mut Report) -> Limit {
         max_subjects: positive_at(written.max_subjects, &path.key("max_subjects"), report),
         quotas,
     }
+}
+
+/// Which requests a limit is for. What only a provider can tell is not asked for each of them.
+fn when(written: &When, path: &Path, report: &mut Report) -> Vec<Condition> {
+    if !state(written).is_empty() {
+        report.wrong_key(
+            &path.key("files"),
+            "is asked of a provider, and a limit is decided by the request alone; leave it out, or deny by a rule",
+        );
+    }
+    conditions(written, path, report)
 }
 
 /// The given name, or one made of what is counted: `tenant-requests-tokens`.

@@ -1,7 +1,7 @@
 //! `rules:` as written -> as meant.
 
 mod then;
-mod when;
+pub(super) mod when;
 
 use std::collections::HashMap;
 

@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::rules::When;
 use super::{Period, seconds};
 use crate::config::named::Named;
 use crate::config::one_or_many::OneOrMany;
@@ -23,6 +24,8 @@ pub struct Limit {
     /// What is counted apart: tenant, credential, model, provider, endpoint, user (the body's field),
     /// header:NAME, or a list of these; all requests together unless given.
     pub per: OneOrMany<Dimension>,
+    /// Which requests it is for, by the conditions that rules have; all unless given.
+    pub when: When,
     /// Requests that cause a call, in a window: 60/min, 60/min burst 10, 1000/day.
     pub requests: Option<Amount>,
     /// Input and output tokens, in a window.
@@ -61,6 +64,7 @@ impl Default for Limit {
         Self {
             name: None,
             per: OneOrMany(Vec::new()),
+            when: When::default(),
             requests: None,
             tokens: None,
             input_tokens: None,

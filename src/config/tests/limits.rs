@@ -50,6 +50,13 @@ fn what_is_wrong_with_a_limit_is_said_at_its_place() {
         ("limits: [{usd: 1/day, alert: {secret: s}}]", "limits[0].alert.secret", "there is no webhook"),
         ("limits: [{usd: 1/day, alert: {webhook: nonsense}}]", "limits[0].alert.webhook", "\"nonsense\""),
         ("limits: [{usd: 1/day, on_exhausted: stop}]", "limits[0].on_exhausted", "cache_only"),
+        ("limits: [{usd: 1/day, when: {files: 0}}]", "limits[0].when.files", "by the request alone"),
+        (
+            "limits: [{usd: 1/day, when: {any: [{files: 0, model: m}]}}]",
+            "limits[0].when.any[0].files",
+            "under when",
+        ),
+        ("limits: [{usd: 1/day, when: {temperature: {}}}]", "limits[0].when.temperature", "above or below"),
     ] {
         let said = problems(text);
         let [problem] = said.as_slice() else { panic!("{text}\n{said:#?}") };

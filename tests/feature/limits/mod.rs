@@ -3,9 +3,11 @@
 mod alerts;
 mod budgets;
 mod embeddings;
+mod explaining;
 mod refusals;
 mod restarts;
 mod settling;
+mod subjects;
 mod waiting;
 
 use http::Method;

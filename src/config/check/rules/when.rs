@@ -10,7 +10,11 @@ use crate::config::rule::{Condition, State, Texts};
 use crate::config::scalar::Toggle;
 use crate::text::{Folding, LONGEST};
 
-pub(super) fn conditions(written: &When, path: &Path, report: &mut Report) -> Vec<Condition> {
+pub(in crate::config::check) fn conditions(
+    written: &When,
+    path: &Path,
+    report: &mut Report,
+) -> Vec<Condition> {
     let mut found = Vec::new();
     let mut list = |condition: Option<Condition>| found.extend(condition);
     let some = |list: &[_], make: fn(Vec<_>) -> Condition| (!list.is_empty()).then(|| make(list.to_vec()));
@@ -147,6 +151,6 @@ fn last_message(written: &LastMessage, path: &Path, report: &mut Report) -> Vec<
 }
 
 /// What a retrieval would find.
-pub(super) fn state(written: &When) -> Vec<State> {
+pub(in crate::config::check) fn state(written: &When) -> Vec<State> {
     written.files.map(|files| State::Files(files.0.into())).into_iter().collect()
 }

@@ -1,0 +1,58 @@
+//! What `explain` says of limits: which are for a request, what it would reserve, whether it would pass.
+
+use serde_json::{Value, json};
+
+use super::ask;
+use crate::harness::{Pareto, chat};
+
+const FILE: &str = "limits: [{name: daily, per: tenant, requests: 2/day, tokens: 10k/day}, {name: nights, when: {endpoint: embeddings}, requests: 1/day}]";
+
+async fn limits(pareto: &Pareto, most: u64) -> Value {
+    let mut body = chat("hello world");
+    body["max_tokens"] = most.into();
+    let said = pareto.explain(json!({"headers": {"x-tenant-id": "acme"}, "body": body})).await.json();
+    assert!(said["limits"].is_object(), "{said:#}");
+    said["limits"].clone()
+}
+
+#[tokio::test]
+async fn a_running_pareto_tells_how_its_counts_stand_and_changes_none() {
+    let pareto = Pareto::start(FILE).await;
+    assert_eq!(ask(&pareto, "acme", "a").set("max_tokens", 100).await.status, 200);
+    let used = super::settled(&pareto, "acme", "tokens").await["used"].as_u64().unwrap();
+    for _ in 0..3 {
+        let said = limits(&pareto, 1000).await;
+        assert_eq!(said["daily"]["value"], true);
+        assert_eq!(said["daily"]["why"], "for tenant acme");
+        assert_eq!(said["nights"]["value"], false);
+        // Two words, a line's end, 4 for the message and 3 for the answer.
+        assert_eq!(said["input tokens"]["value"], 10);
+        assert_eq!(said["daily tokens"]["value"], "1010");
+        let why = format!("of 10000; {used} used, 0 reserved, {} left", 10_000 - used);
+        assert_eq!(said["daily tokens"]["why"], why.as_str());
+        assert_eq!(said["daily requests"]["why"], "of 2; 1 used, 0 reserved, 1 left");
+        assert_eq!(said["passes"]["value"], true);
+    }
+    let short = limits(&pareto, 9990).await;
+    assert_eq!(short["passes"]["value"], false);
+    assert!(short["passes"]["why"].as_str().unwrap().starts_with("`daily` has 9"), "{short}");
+    let never = limits(&pareto, 20_000).await;
+    assert!(never["passes"]["why"].as_str().unwrap().contains("never has 20010 tokens at once"), "{never}");
+    assert_eq!(super::settled(&pareto, "acme", "requests").await["used"], 1);
+    let unpriced = Pareto::start("limits: [{usd: 1/day}]").await;
+    let said = unpriced.explain(json!({"body": {"model": "nobody-knows", "messages": []}})).await.json();
+    assert!(said["limits"]["passes"]["why"].as_str().unwrap().contains("no price is known"), "{said}");
+}
+
+#[tokio::test]
+async fn switches_are_told_and_without_limits_there_is_little_to_say() {
+    let off = Pareto::start(&format!("{FILE}\nfeatures: {{limits: off}}")).await;
+    let said = limits(&off, 1).await;
+    assert_eq!(said["policy"], json!({"value": "off", "why": "features.limits is off"}));
+    assert!(said["daily"].is_null());
+    let observing = Pareto::start(&format!("{FILE}\nfeatures: {{limits: observe}}")).await;
+    let said = limits(&observing, 1).await;
+    assert_eq!((&said["policy"]["value"], &said["daily"]["value"]), (&"observe".into(), &true.into()));
+    let none = Pareto::start("").await;
+    assert_eq!(limits(&none, 1).await["policy"]["why"], "no limits are set");
+}
