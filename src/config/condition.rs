@@ -10,64 +10,6 @@ use super::scalar::{Count, Scalar, scalars};
 
 scalars!(Decimal, Extent, Hours, MethodName, Pattern);
 
-/// An understood API call, by the name it has in metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum EndpointName {
-    /// `POST /v1/chat/completions`
-    Chat,
-    /// `POST /v1/completions`
-    Completions,
-    /// `POST /v1/responses`
-    Responses,
-    /// `POST /v1/embeddings`
-    Embeddings,
-    /// `POST /v1/moderations`
-    Moderations,
-    /// `POST /v1/vector_stores/{id}/search`
-    VectorStoreSearch,
-    /// Anthropic's `POST /v1/messages`
-    Messages,
-    /// Gemini's `generateContent` and `streamGenerateContent`
-    Generate,
-    /// Gemini's `embedContent`
-    EmbedContent,
-    /// Gemini's `batchEmbedContents`
-    BatchEmbedContents,
-}
-
-impl EndpointName {
-    /// Every endpoint, in the order of the variants.
-    pub const ALL: [Self; 10] = [
-        Self::Chat,
-        Self::Completions,
-        Self::Responses,
-        Self::Embeddings,
-        Self::Moderations,
-        Self::VectorStoreSearch,
-        Self::Messages,
-        Self::Generate,
-        Self::EmbedContent,
-        Self::BatchEmbedContents,
-    ];
-
-    /// As it is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Completions => "completions",
-            Self::Responses => "responses",
-            Self::Embeddings => "embeddings",
-            Self::Moderations => "moderations",
-            Self::VectorStoreSearch => "vector_store_search",
-            Self::Messages => "messages",
-            Self::Generate => "generate",
-            Self::EmbedContent => "embed_content",
-            Self::BatchEmbedContents => "batch_embed_contents",
-        }
-    }
-}
-
 /// A day of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -9,6 +9,7 @@ mod check;
 mod choice;
 pub mod condition;
 pub mod conversation;
+pub mod endpoint;
 mod environment;
 mod file;
 pub mod glob;

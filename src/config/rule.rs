@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::burst::Burst;
-use super::condition::{EndpointName, Extent, Hours, Pattern, Weekday};
+use super::condition::{Extent, Hours, Pattern, Weekday};
+use super::endpoint::Endpoint;
 use super::glob::Glob;
 use super::pointer::Pointer;
 use crate::text::{Class, Folding};
@@ -37,7 +38,7 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// It is one of these calls.
-    Endpoint(Vec<EndpointName>),
+    Endpoint(Vec<Endpoint>),
     /// The method is one of these.
     Method(Vec<Method>),
     /// The path is one of these.
@@ -229,7 +230,7 @@ impl EndpointSet {
     /// No endpoint.
     pub const NONE: Self = Self(0);
     /// Every endpoint.
-    pub const ALL: Self = Self((1 << EndpointName::ALL.len()) - 1);
+    pub const ALL: Self = Self((1 << Endpoint::ALL.len()) - 1);
 
     /// Those that are in both.
     pub fn and(self, other: Self) -> Self {
@@ -247,18 +248,18 @@ impl EndpointSet {
     }
 
     /// Whether it is in it.
-    pub fn contains(self, name: EndpointName) -> bool {
+    pub fn contains(self, name: Endpoint) -> bool {
         self.0 & 1 << name as u16 != 0
     }
 
     /// Those that are in it, in the order of their names' list.
-    pub fn iter(self) -> impl Iterator<Item = EndpointName> {
-        EndpointName::ALL.into_iter().filter(move |name| self.contains(*name))
+    pub fn iter(self) -> impl Iterator<Item = Endpoint> {
+        Endpoint::ALL.into_iter().filter(move |name| self.contains(*name))
     }
 }
 
-impl FromIterator<EndpointName> for EndpointSet {
-    fn from_iter<I: IntoIterator<Item = EndpointName>>(names: I) -> Self {
+impl FromIterator<Endpoint> for EndpointSet {
+    fn from_iter<I: IntoIterator<Item = Endpoint>>(names: I) -> Self {
         Self(names.into_iter().fold(0, |set, name| set | 1 << name as u16))
     }
 }

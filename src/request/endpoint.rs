@@ -1,31 +1,8 @@
-//! The endpoints pareto understands, told by method and path alone.
+//! The endpoints pareto understands, told by method and path alone, and the languages they belong to.
 
 use http::Method;
 
-/// An API call whose request and answer pareto can read. Everything else passes through untouched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// OpenAI `POST /v1/chat/completions`
-    Chat,
-    /// OpenAI `POST /v1/completions` (legacy text completion)
-    Completions,
-    /// OpenAI `POST /v1/responses`
-    Responses,
-    /// OpenAI `POST /v1/embeddings`
-    Embeddings,
-    /// OpenAI `POST /v1/moderations`
-    Moderations,
-    /// OpenAI `POST /v1/vector_stores/{id}/search`
-    VectorStoreSearch,
-    /// Anthropic `POST /v1/messages`
-    Messages,
-    /// Gemini `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`
-    Generate,
-    /// Gemini `POST /v1beta/models/{model}:embedContent`
-    EmbedContent,
-    /// Gemini `POST /v1beta/models/{model}:batchEmbedContents`
-    BatchEmbedContents,
-}
+pub use crate::config::endpoint::Endpoint;
 
 /// The wire language an endpoint belongs to; it decides which provider can serve it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,20 +16,6 @@ pub enum Family {
 }
 
 impl Endpoint {
-    /// Every endpoint, in the order of the variants: `ALL[e as usize] == e`.
-    pub const ALL: [Self; 10] = [
-        Self::Chat,
-        Self::Completions,
-        Self::Responses,
-        Self::Embeddings,
-        Self::Moderations,
-        Self::VectorStoreSearch,
-        Self::Messages,
-        Self::Generate,
-        Self::EmbedContent,
-        Self::BatchEmbedContents,
-    ];
-
     /// The endpoint of a request line, or `None` where the request is not ours to understand.
     /// `path` is without the query.
     pub fn of(method: &Method, path: &str) -> Option<Self> {
@@ -88,22 +51,6 @@ impl Endpoint {
         const METHODS: [&str; 5] =
             ["generateContent", "streamGenerateContent", "embedContent", "batchEmbedContents", "countTokens"];
         gemini_model(path).is_some_and(|(_, method)| METHODS.contains(&method))
-    }
-
-    /// The name used in metrics, logs and rules.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Completions => "completions",
-            Self::Responses => "responses",
-            Self::Embeddings => "embeddings",
-            Self::Moderations => "moderations",
-            Self::VectorStoreSearch => "vector_store_search",
-            Self::Messages => "messages",
-            Self::Generate => "generate",
-            Self::EmbedContent => "embed_content",
-            Self::BatchEmbedContents => "batch_embed_contents",
-        }
     }
 
     /// Whether its answers are vectors.
@@ -154,12 +101,5 @@ mod tests {
             assert_eq!(post(path), None, "{path}");
         }
         assert_eq!(Endpoint::of(&Method::GET, "/v1/chat/completions"), None);
-    }
-
-    #[test]
-    fn all_is_in_the_order_of_the_variants() {
-        for (index, endpoint) in Endpoint::ALL.into_iter().enumerate() {
-            assert_eq!(endpoint as usize, index);
-        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use super::Case;
 use super::patterns::Patterns;
-use super::{Case, endpoint_name};
-use crate::config::condition::EndpointName;
+use crate::config::endpoint::Endpoint;
 use crate::config::glob::Glob;
 use crate::config::rule::{Condition, Reach, Rule};
 use crate::text::Folding;
@@ -55,7 +55,7 @@ impl Index {
             patterns: vec![Places::new(); patterns.len()],
             tenants: ByText::new(),
             models: ByText::new(),
-            shelves: (0..=EndpointName::ALL.len()).map(|_| Shelf::default()).collect(),
+            shelves: (0..=Endpoint::ALL.len()).map(|_| Shelf::default()).collect(),
         };
         for (place, rule) in (0..).zip(rules) {
             let anchor = anchor(rule, patterns, foldings);
@@ -78,7 +78,7 @@ impl Index {
                 Anchor::None => {}
             }
             let endpoints = rule.endpoints();
-            let unread = rule.meets_unread().then_some(EndpointName::ALL.len());
+            let unread = rule.meets_unread().then_some(Endpoint::ALL.len());
             for shelf in endpoints.iter().map(|name| name as usize).chain(unread) {
                 index.shelves[shelf].add(place, rule, &anchor);
             }
@@ -86,7 +86,7 @@ impl Index {
         index
     }
 
-    pub(super) fn reads_content(&self, endpoint: EndpointName) -> bool {
+    pub(super) fn reads_content(&self, endpoint: Endpoint) -> bool {
         self.shelves[endpoint as usize].reads_content
     }
 
@@ -97,8 +97,8 @@ impl Index {
     /// The places of the rules that may hold, in order.
     pub(super) fn candidates<'i>(&'i self, case: &Case) -> Candidates<'i> {
         let shelf = match case.asked.endpoint {
-            Some(endpoint) => endpoint_name(endpoint) as usize,
-            None => EndpointName::ALL.len(),
+            Some(endpoint) => endpoint as usize,
+            None => Endpoint::ALL.len(),
         };
         let shelf = &self.shelves[shelf];
         let mut anchored = Places::new();

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Case, endpoint_name};
+use super::Case;
 use crate::config::condition::{Extent, Hours, Weekday};
 use crate::config::glob::Glob;
 use crate::config::rule::{Condition, Reach, Rule};
@@ -40,9 +40,7 @@ impl Case<'_, '_> {
     pub(super) fn holds(&self, condition: &Condition) -> bool {
         let asked = &self.asked;
         match condition {
-            Condition::Endpoint(names) => {
-                asked.endpoint.is_some_and(|endpoint| names.contains(&endpoint_name(endpoint)))
-            }
+            Condition::Endpoint(names) => asked.endpoint.is_some_and(|endpoint| names.contains(&endpoint)),
             Condition::Method(methods) => methods.contains(asked.method),
             Condition::Path(globs) => any(globs, asked.path),
             Condition::Model(globs) => {

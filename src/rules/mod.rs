@@ -19,7 +19,6 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, Method};
 
-use crate::config::condition::EndpointName;
 use crate::config::rule::Rule;
 use crate::request::content::Content;
 use crate::request::endpoint::Endpoint;
@@ -95,7 +94,7 @@ impl Rules {
 
     /// Whether some rule looks at what is said in requests to `endpoint`.
     pub fn read_content(&self, endpoint: Endpoint) -> bool {
-        self.index.reads_content(endpoint_name(endpoint))
+        self.index.reads_content(endpoint)
     }
 
     /// Whether some rule is for requests that pass unread.
@@ -167,22 +166,6 @@ impl<'c> Case<'c, '_> {
         let told = self.only.get(bits);
         let tell = || crate::text::consists_of(text, classes);
         told.map_or_else(tell, |told| *told.get_or_init(tell))
-    }
-}
-
-/// An endpoint as the file names it.
-pub(crate) const fn endpoint_name(endpoint: Endpoint) -> EndpointName {
-    match endpoint {
-        Endpoint::Chat => EndpointName::Chat,
-        Endpoint::Completions => EndpointName::Completions,
-        Endpoint::Responses => EndpointName::Responses,
-        Endpoint::Embeddings => EndpointName::Embeddings,
-        Endpoint::Moderations => EndpointName::Moderations,
-        Endpoint::VectorStoreSearch => EndpointName::VectorStoreSearch,
-        Endpoint::Messages => EndpointName::Messages,
-        Endpoint::Generate => EndpointName::Generate,
-        Endpoint::EmbedContent => EndpointName::EmbedContent,
-        Endpoint::BatchEmbedContents => EndpointName::BatchEmbedContents,
     }
 }
 

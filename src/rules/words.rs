@@ -1,7 +1,8 @@
 //! Why a rule does not hold, in words.
 
 use super::{Case, Unmet};
-use crate::config::condition::{EndpointName, Extent};
+use crate::config::condition::Extent;
+use crate::config::endpoint::Endpoint;
 use crate::config::glob::Glob;
 use crate::config::rule::Condition;
 use crate::text::Class;
@@ -21,7 +22,7 @@ impl Case<'_, '_> {
         let not_last = "the conversation does not end with a message of the user";
         match condition {
             Condition::Endpoint(names) => {
-                let names: Vec<_> = names.iter().map(|name| EndpointName::name(*name)).collect();
+                let names: Vec<_> = names.iter().map(|name| Endpoint::name(*name)).collect();
                 let endpoint = asked.endpoint.map_or("none", |endpoint| endpoint.name());
                 format!("endpoint is {endpoint}, not {}", names.join(" or "))
             }

@@ -6,7 +6,7 @@ pub(super) mod when;
 use std::collections::HashMap;
 
 use super::Report;
-use crate::config::condition::EndpointName;
+use crate::config::endpoint::Endpoint;
 use crate::config::file::rules::Rule as Written;
 use crate::config::problem::Path;
 use crate::config::rule::{Action, EndpointSet, Rule, Verdict};
@@ -15,19 +15,13 @@ use crate::config::rule::{Action, EndpointSet, Rule, Verdict};
 const MOST: usize = 20_000;
 
 /// Endpoints that are answered with a text.
-const CONVERSATIONS: [EndpointName; 5] = [
-    EndpointName::Chat,
-    EndpointName::Completions,
-    EndpointName::Responses,
-    EndpointName::Messages,
-    EndpointName::Generate,
-];
+const CONVERSATIONS: [Endpoint; 5] =
+    [Endpoint::Chat, Endpoint::Completions, Endpoint::Responses, Endpoint::Messages, Endpoint::Generate];
 /// Endpoints whose requests carry a conversation, turn by turn.
-const TURNS: [EndpointName; 4] =
-    [EndpointName::Chat, EndpointName::Responses, EndpointName::Messages, EndpointName::Generate];
+const TURNS: [Endpoint; 4] = [Endpoint::Chat, Endpoint::Responses, Endpoint::Messages, Endpoint::Generate];
 /// Endpoints that are answered with vectors.
-const EMBEDDINGS: [EndpointName; 3] =
-    [EndpointName::Embeddings, EndpointName::EmbedContent, EndpointName::BatchEmbedContents];
+const EMBEDDINGS: [Endpoint; 3] =
+    [Endpoint::Embeddings, Endpoint::EmbedContent, Endpoint::BatchEmbedContents];
 
 /// Every rule of the file.
 pub(super) fn rules(written: &[Written], report: &mut Report) -> Vec<Rule> {
@@ -99,25 +93,25 @@ fn check_reach(rule: &Rule, path: &Path, report: &mut Report) {
         );
         return;
     }
-    let only = |names: &[EndpointName]| names.iter().copied().collect::<EndpointSet>();
+    let only = |names: &[Endpoint]| names.iter().copied().collect::<EndpointSet>();
     let answer = rule.then.verdict.as_ref().and_then(|verdict| match verdict {
         Verdict::Say(_) => Some((then.key("answer"), only(&CONVERSATIONS), "a text answers")),
         Verdict::NoResults => {
-            Some((then.key("answer"), only(&[EndpointName::VectorStoreSearch]), "no_results answers"))
+            Some((then.key("answer"), only(&[Endpoint::VectorStoreSearch]), "no_results answers"))
         }
         Verdict::EmbeddingOf(_) => Some((then.key("answer"), only(&EMBEDDINGS), "embedding_of answers")),
         Verdict::Deny { .. } => None,
     });
     let burst = rule.then.burst.as_ref().map(|_| (then.key("burst"), only(&TURNS), "turns are merged at"));
-    let searches = only(&[EndpointName::VectorStoreSearch]);
+    let searches = only(&[Endpoint::VectorStoreSearch]);
     let floor = rule.then.min_score.map(|_| (then.key("min_score"), searches, "results are scored at"));
-    let retrieves = only(&[EndpointName::VectorStoreSearch, EndpointName::Responses]);
+    let retrieves = only(&[Endpoint::VectorStoreSearch, Endpoint::Responses]);
     let files =
         rule.state.first().map(|_| (path.key("when").key("files"), retrieves, "vector stores are read at"));
     for (setting, fit, what) in [answer, burst, floor, files].into_iter().flatten() {
         let beyond = rule.endpoints().and(fit.complement());
         if beyond != EndpointSet::NONE {
-            let names = |set: EndpointSet| set.iter().map(EndpointName::name).collect::<Vec<_>>().join(", ");
+            let names = |set: EndpointSet| set.iter().map(Endpoint::name).collect::<Vec<_>>().join(", ");
             report.wrong_key(
                 &setting,
                 format!(

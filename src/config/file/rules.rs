@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Period;
 use super::burst::Burst;
-use crate::config::condition::{Decimal, EndpointName, Extent, Hours, MethodName, Pattern, Weekday};
+use crate::config::condition::{Decimal, Extent, Hours, MethodName, Pattern, Weekday};
+use crate::config::endpoint::Endpoint;
 use crate::config::glob::Glob;
 use crate::config::named::Named;
 use crate::config::one_or_many::OneOrMany;
@@ -32,7 +33,7 @@ pub struct Rule {
 #[serde(default, deny_unknown_fields)]
 pub struct When {
     /// The API that is called, or a list of these.
-    pub endpoint: OneOrMany<EndpointName>,
+    pub endpoint: OneOrMany<Endpoint>,
     /// The model asked for, or a list; * stands for any characters, and case does not matter.
     pub model: OneOrMany<Glob>,
     /// The tenant, or a list; * stands for any characters.

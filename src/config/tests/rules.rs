@@ -1,7 +1,8 @@
 //! Rules in the file.
 
 use super::{config, problems};
-use crate::config::condition::{EndpointName, Extent};
+use crate::config::condition::Extent;
+use crate::config::endpoint::Endpoint;
 use crate::config::rule::{CacheOverride, Condition, Rule, Verdict};
 
 fn rule(text: &str) -> Rule {
@@ -24,7 +25,7 @@ features: {rules: observe}
     let [greeting, sampling] = checked.rules.as_slice() else { panic!("two rules") };
     assert_eq!(
         (&*greeting.name, &greeting.when[0]),
-        ("greeting", &Condition::Endpoint(vec![EndpointName::Chat]))
+        ("greeting", &Condition::Endpoint(vec![Endpoint::Chat]))
     );
     let Condition::OneOf(texts) = &greeting.when[1] else { panic!("{:?}", greeting.when) };
     assert_eq!(texts.folded.len(), 5);
