@@ -5,11 +5,30 @@ use std::borrow::Cow;
 use serde_json::{Map, Number, Value};
 
 use super::Untranslatable;
+use super::prompt::Part;
 
 /// Why a member is refused whose value is of the wrong kind.
 const WRONG: &str = "is not what its API describes";
 /// Why a member is refused that no reader knows.
 const UNKNOWN: &str = "has no counterpart in the provider's API";
+
+/// What an API calls the parts of what somebody said.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Parts {
+    /// OpenAI's content parts.
+    Parts,
+    /// Anthropic's content blocks.
+    Blocks,
+}
+
+impl Parts {
+    const fn neither(self) -> &'static str {
+        match self {
+            Self::Parts => "is neither a text nor a list of parts",
+            Self::Blocks => "is neither a text nor a list of blocks",
+        }
+    }
+}
 
 /// The members of one object that were not read yet. A null member counts as absent.
 pub(super) struct Members {
@@ -131,6 +150,36 @@ impl Members {
         let at = self.path(name);
         let items = self.list(name)?.into_iter().enumerate();
         Ok(items.map(move |(index, item)| Self::of(item, format!("{at}[{index}]"))))
+    }
+
+    /// Takes what somebody said: a text, or parts that `part` reads. `cache_point` is the member of a part
+    /// that marks it as one up to which a provider may keep the prompt; `parts` is what the API calls them.
+    pub(super) fn content(
+        &mut self,
+        name: &str,
+        cache_point: &str,
+        parts: Parts,
+        part: impl Fn(&mut Self) -> Result<Option<Part>, Untranslatable>,
+    ) -> Result<Vec<Part>, Untranslatable> {
+        let at = self.path(name);
+        let items = match self.take(name) {
+            None => return Ok(Vec::new()),
+            Some(Value::String(text)) if text.is_empty() => return Ok(Vec::new()),
+            Some(Value::String(text)) => return Ok(vec![Part::Text(text)]),
+            Some(Value::Array(items)) => items,
+            Some(_) => return Err(self.refuse(name, parts.neither())),
+        };
+        let mut read = Vec::with_capacity(items.len());
+        for (index, item) in items.into_iter().enumerate() {
+            let mut item = Self::of(item, format!("{at}[{index}]"))?;
+            let marked = item.take(cache_point).is_some();
+            read.extend(part(&mut item)?);
+            item.nothing_else()?;
+            if marked && !read.is_empty() {
+                read.push(Part::CachePoint);
+            }
+        }
+        Ok(read)
     }
 
     /// Puts a member back.

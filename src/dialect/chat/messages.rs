@@ -1,8 +1,6 @@
 //! The messages of a chat completions request, read as turns.
 
-use serde_json::Value;
-
-use super::super::members::Members;
+use super::super::members::{Members, Parts};
 use super::super::prompt::{Call, Part, Prompt, Role, Signature, Source, ToolResult};
 use super::super::{Api, Untranslatable};
 
@@ -53,25 +51,7 @@ fn named_content(message: &mut Members) -> Result<Vec<Part>, Untranslatable> {
 
 /// `content`: a text or parts.
 fn content(message: &mut Members) -> Result<Vec<Part>, Untranslatable> {
-    let place = message.path("content");
-    let items = match message.take("content") {
-        None => return Ok(Vec::new()),
-        Some(Value::String(text)) if text.is_empty() => return Ok(Vec::new()),
-        Some(Value::String(text)) => return Ok(vec![Part::Text(text)]),
-        Some(Value::Array(items)) => items,
-        Some(_) => return Err(message.refuse("content", "is neither a text nor a list of parts")),
-    };
-    let mut parts = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        let mut item = Members::of(item, format!("{place}[{index}]"))?;
-        let cache_point = item.take("prompt_cache_breakpoint").is_some();
-        parts.extend(part(&mut item)?);
-        item.nothing_else()?;
-        if cache_point && !parts.is_empty() {
-            parts.push(Part::CachePoint);
-        }
-    }
-    Ok(parts)
+    message.content("content", "prompt_cache_breakpoint", Parts::Parts, part)
 }
 
 fn part(item: &mut Members) -> Result<Option<Part>, Untranslatable> {

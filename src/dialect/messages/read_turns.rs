@@ -1,8 +1,6 @@
 //! The messages of a Messages request, read as turns.
 
-use serde_json::Value;
-
-use super::super::members::Members;
+use super::super::members::{Members, Parts};
 use super::super::prompt::{Call, Part, Prompt, Role, Signature, Source, ToolResult};
 use super::super::{Api, Untranslatable};
 
@@ -30,25 +28,7 @@ pub(super) fn read(asked: &mut Members, prompt: &mut Prompt) -> Result<(), Untra
 
 /// A text or content blocks.
 pub(super) fn content(of: &mut Members, name: &str) -> Result<Vec<Part>, Untranslatable> {
-    let place = of.path(name);
-    let items = match of.take(name) {
-        None => return Ok(Vec::new()),
-        Some(Value::String(text)) if text.is_empty() => return Ok(Vec::new()),
-        Some(Value::String(text)) => return Ok(vec![Part::Text(text)]),
-        Some(Value::Array(items)) => items,
-        Some(_) => return Err(of.refuse(name, "is neither a text nor a list of blocks")),
-    };
-    let mut parts = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        let mut block = Members::of(item, format!("{place}[{index}]"))?;
-        let cache_point = block.take("cache_control").is_some();
-        parts.extend(part(&mut block)?);
-        block.nothing_else()?;
-        if cache_point && !parts.is_empty() {
-            parts.push(Part::CachePoint);
-        }
-    }
-    Ok(parts)
+    of.content(name, "cache_control", Parts::Blocks, part)
 }
 
 fn part(block: &mut Members) -> Result<Option<Part>, Untranslatable> {

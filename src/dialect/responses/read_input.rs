@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::Untranslatable;
 use super::super::chat::source;
-use super::super::members::Members;
+use super::super::members::{Members, Parts};
 use super::super::prompt::{Call, Part, Prompt, Role, Source, ToolResult};
 
 /// Reads the input into the prompt's turns.
@@ -67,25 +67,7 @@ fn read_item(item: &mut Members) -> Result<(Role, Vec<Part>), Untranslatable> {
 
 /// A text or parts.
 fn content(of: &mut Members, name: &str) -> Result<Vec<Part>, Untranslatable> {
-    let place = of.path(name);
-    let items = match of.take(name) {
-        None => return Ok(Vec::new()),
-        Some(Value::String(text)) if text.is_empty() => return Ok(Vec::new()),
-        Some(Value::String(text)) => return Ok(vec![Part::Text(text)]),
-        Some(Value::Array(items)) => items,
-        Some(_) => return Err(of.refuse(name, "is neither a text nor a list of parts")),
-    };
-    let mut parts = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        let mut item = Members::of(item, format!("{place}[{index}]"))?;
-        let cache_point = item.take("prompt_cache_breakpoint").is_some();
-        parts.extend(part(&mut item)?);
-        item.nothing_else()?;
-        if cache_point && !parts.is_empty() {
-            parts.push(Part::CachePoint);
-        }
-    }
-    Ok(parts)
+    of.content(name, "prompt_cache_breakpoint", Parts::Parts, part)
 }
 
 fn part(item: &mut Members) -> Result<Option<Part>, Untranslatable> {
