@@ -13,6 +13,7 @@
 pub mod chat;
 pub mod errors;
 pub mod generate;
+mod held;
 mod members;
 pub mod messages;
 mod pairing;

@@ -1,5 +1,7 @@
 //! A reply as it comes, in no API's words: what was said, event by event.
 
+use serde::Serialize;
+
 use crate::response::shape::ProviderError;
 use crate::response::usage::Usage;
 use crate::sse::{Event, EventWriter};
@@ -96,6 +98,14 @@ pub trait Hear: Send + Sync {
     /// The stream has ended. Says [`Said::End`] where its end is the only proof that the reply is whole
     /// and all before was; nothing where the reply was cut.
     fn end(&mut self, said: &mut Vec<Said>);
+}
+
+/// Tells one event of this name with this data.
+pub(super) fn tell_json(out: &mut EventWriter, name: &str, data: &impl Serialize) {
+    out.event(name.as_bytes(), |out| {
+        // A tree of text and numbers: there is nothing that could fail.
+        let _ = serde_json::to_writer(out, data);
+    });
 }
 
 /// Tells a client what was said, in its events.

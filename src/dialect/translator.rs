@@ -24,6 +24,18 @@ pub struct Stamp {
     pub model: String,
 }
 
+impl Stamp {
+    /// The reply begins: what the provider itself says of it counts.
+    pub(super) fn begin(&mut self, id: Option<String>, model: Option<String>) {
+        if let Some(id) = id {
+            self.id = id;
+        }
+        if let Some(model) = model {
+            self.model = model;
+        }
+    }
+}
+
 /// Why a reply could not be translated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mistold {

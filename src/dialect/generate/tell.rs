@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::prompt::{Prompt, Signature};
-use super::super::said::{Delta, Finish, Said, Tell, Tokens};
+use super::super::held::{HeldCall, HeldCalls};
+use super::super::prompt::Prompt;
+use super::super::said::{Delta, Finish, Said, Tell, Tokens, tell_json};
 use super::super::translator::Stamp;
 use super::super::{Api, errors};
 use super::UNPROVED;
@@ -25,17 +26,8 @@ pub(in super::super) struct GenerateTeller {
 /// What is not told yet of one candidate.
 #[derive(Default)]
 struct Candidate {
-    calls: Vec<Held>,
+    calls: HeldCalls,
     finish: Option<Finish>,
-}
-
-/// A call held back.
-struct Held {
-    call: u32,
-    id: String,
-    name: String,
-    signature: Option<Signature>,
-    json: String,
 }
 
 impl GenerateTeller {
@@ -50,10 +42,7 @@ impl GenerateTeller {
         chunk.extend(usage.map(|usage| ("usageMetadata".to_owned(), usage)));
         chunk.insert("modelVersion".into(), self.stamp.model.as_str().into());
         chunk.insert("responseId".into(), self.stamp.id.as_str().into());
-        out.event(b"", |out| {
-            // A tree of text and numbers: there is nothing that could fail.
-            let _ = serde_json::to_writer(out, &chunk);
-        });
+        tell_json(out, "", &chunk);
     }
 
     fn part(&self, out: &mut EventWriter, index: u32, part: &Value) {
@@ -83,13 +72,12 @@ impl GenerateTeller {
             Delta::Thinking(_) | Delta::Signature(_) => {}
             Delta::Call { call, id, name, signature } => {
                 if let Some(candidate) = self.candidate(index) {
-                    candidate.calls.push(Held { call, id, name, signature, json: String::new() });
+                    candidate.calls.begin(call, id, name, signature);
                 }
             }
             Delta::Arguments { call, json } => {
-                let calls = self.candidate(index).map(|candidate| candidate.calls.iter_mut());
-                if let Some(held) = calls.into_iter().flatten().find(|held| held.call == call) {
-                    held.json.push_str(&json);
+                if let Some(candidate) = self.candidate(index) {
+                    candidate.calls.add(call, &json);
                 }
             }
             Delta::Logprobs(tokens) => {
@@ -114,7 +102,7 @@ impl Candidate {
             Some(Finish::Length) => "MAX_TOKENS",
             Some(Finish::Filtered) => "SAFETY",
         };
-        let calls = self.calls.iter().enumerate().map(|(at, call)| call.part(at == 0));
+        let calls = self.calls.iter().enumerate().map(|(at, call)| call_part(call, at == 0));
         let calls: Option<Vec<Value>> = calls.collect();
         // Gemini's arguments are an object, and its own models too fail to write one at times.
         let Some(parts) = calls else {
@@ -132,28 +120,23 @@ impl Candidate {
     }
 }
 
-impl Held {
-    /// The call as a part; `None` where its arguments are no JSON object. The first of a step says that
-    /// Gemini did not make it: the client sends it back, maybe to Gemini.
-    fn part(&self, first: bool) -> Option<Value> {
-        let args: Map<String, Value> = serde_json::from_str(&self.json).ok()?;
-        let mut part = json!({"functionCall": {"id": self.id, "name": self.name, "args": args}});
-        let own = self.signature.as_ref().filter(|signature| signature.by == Api::Generate);
-        let proof = own.map(|signature| signature.data.as_str()).or_else(|| first.then_some(UNPROVED));
-        if let Some(proof) = proof {
-            part["thoughtSignature"] = proof.into();
-        }
-        Some(part)
+/// The call as a part; `None` where its arguments are no JSON object. The first of a step says that
+/// Gemini did not make it: the client sends it back, maybe to Gemini.
+fn call_part(held: &HeldCall, first: bool) -> Option<Value> {
+    let args: Map<String, Value> = serde_json::from_str(&held.json).ok()?;
+    let mut part = json!({"functionCall": {"id": held.id, "name": held.name, "args": args}});
+    let own = held.signature.as_ref().filter(|signature| signature.by == Api::Generate);
+    let proof = own.map(|signature| signature.data.as_str()).or_else(|| first.then_some(UNPROVED));
+    if let Some(proof) = proof {
+        part["thoughtSignature"] = proof.into();
     }
+    Some(part)
 }
 
 impl Tell for GenerateTeller {
     fn tell(&mut self, said: Said, out: &mut EventWriter) {
         match said {
-            Said::Begin { id, model } => {
-                self.stamp.id = id.unwrap_or_else(|| std::mem::take(&mut self.stamp.id));
-                self.stamp.model = model.unwrap_or_else(|| std::mem::take(&mut self.stamp.model));
-            }
+            Said::Begin { id, model } => self.stamp.begin(id, model),
             Said::Delta(index, delta) => self.delta(out, index, delta),
             Said::Finish(index, finish) => {
                 if let Some(candidate) = self.candidate(index) {

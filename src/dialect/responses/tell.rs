@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::super::Api;
 use super::super::errors;
 use super::super::prompt::Prompt;
-use super::super::said::{Delta, Finish, Said, Tell, Tokens};
+use super::super::said::{Delta, Finish, Said, Tell, Tokens, tell_json};
 use super::super::translator::Stamp;
 use super::OURS;
 use crate::sse::EventWriter;
@@ -145,10 +145,7 @@ impl ResponsesTeller {
             frame.append(&mut members);
         }
         self.sequence += 1;
-        out.event(kind.as_bytes(), |out| {
-            // A tree of text and numbers: there is nothing that could fail.
-            let _ = serde_json::to_writer(out, &frame);
-        });
+        tell_json(out, kind, &frame);
     }
 
     /// The response as far as it has come.
@@ -312,10 +309,7 @@ impl ResponsesTeller {
 impl Tell for ResponsesTeller {
     fn tell(&mut self, said: Said, out: &mut EventWriter) {
         match said {
-            Said::Begin { id, model } => {
-                self.stamp.id = id.unwrap_or_else(|| std::mem::take(&mut self.stamp.id));
-                self.stamp.model = model.unwrap_or_else(|| std::mem::take(&mut self.stamp.model));
-            }
+            Said::Begin { id, model } => self.stamp.begin(id, model),
             // Responses know one answer, so only one was asked for.
             Said::Delta(0, delta) => self.delta(out, delta),
             Said::Finish(0, finish) => self.finish = Some(finish),
