@@ -6,7 +6,7 @@ use pareto::response::shape::{Shape, fold, unfold};
 use pareto::sse::Event;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::Index;
+use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 use super::json::value;
@@ -19,22 +19,28 @@ fn streams() -> Vec<(Case, Vec<u8>)> {
         .collect()
 }
 
-fn text() -> impl Strategy<Value = String> {
+pub fn text() -> impl Strategy<Value = String> {
     "[a-z é€😀\"\\\\\n]{1,40}"
 }
 
-fn arguments() -> impl Strategy<Value = Value> {
+pub fn arguments() -> impl Strategy<Value = Value> {
     vec(("[a-z]{1,5}", value()), 0..3).prop_map(|members| Value::Object(members.into_iter().collect()))
 }
 
-/// A conversation in words that every API has: system, user, calls with their results.
+/// A conversation in words that every API has: system, user with images, calls with their results.
 fn conversation() -> impl Strategy<Value = Value> {
-    let step = (text(), vec((text(), arguments(), text()), 0..3), text());
-    (proptest::option::of(text()), vec(step, 1..4), text()).prop_map(|(system, steps, last)| {
+    let step = (text(), any::<bool>(), vec((text(), arguments(), text()), 0..3), text());
+    let turns = (proptest::option::of(text()), vec(step, 1..4), text());
+    (turns, wishes()).prop_map(|((system, steps, last), mut asked)| {
         let mut messages: Vec<Value> =
             system.map(|text| json!({"role": "system", "content": text})).into_iter().collect();
-        for (at, (asked, calls, said)) in steps.into_iter().enumerate() {
-            messages.push(json!({"role": "user", "content": asked}));
+        for (at, (said, seen, calls, answer)) in steps.into_iter().enumerate() {
+            let content = match seen {
+                false => said.into(),
+                true => json!([{"type": "text", "text": said},
+                    {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}]),
+            };
+            messages.push(json!({"role": "user", "content": content}));
             let id = |index: usize| format!("call_{at}_{index}");
             if !calls.is_empty() {
                 let made: Vec<Value> = (0..)
@@ -44,18 +50,72 @@ fn conversation() -> impl Strategy<Value = Value> {
                             "function": {"name": "f", "arguments": arguments.to_string()}})
                     })
                     .collect();
-                messages.push(json!({"role": "assistant", "content": said, "tool_calls": made}));
+                messages.push(json!({"role": "assistant", "content": answer, "tool_calls": made}));
                 for (index, (_, _, result)) in calls.iter().enumerate() {
                     messages.push(json!({"role": "tool", "tool_call_id": id(index), "content": result}));
                 }
             }
-            messages.push(json!({"role": "assistant", "content": format!("{said}.")}));
+            messages.push(json!({"role": "assistant", "content": format!("{answer}.")}));
         }
         messages.push(json!({"role": "user", "content": last}));
-        json!({"model": "gpt-4o", "messages": messages, "max_completion_tokens": 100, "temperature": 0.5,
-            "stop": ["END"], "user": "u", "stream": true,
-            "tools": [{"type": "function", "function": {"name": "f", "description": "F", "parameters": {"type": "object"}}}],
-            "tool_choice": "required", "parallel_tool_calls": false})
+        asked["messages"] = messages.into();
+        asked
+    })
+}
+
+/// How the answer is wished, in words that every API has.
+fn wishes() -> impl Strategy<Value = Value> {
+    let choice = select(vec![
+        Value::Null,
+        json!("none"),
+        json!("required"),
+        json!({"type": "function", "function": {"name": "f"}}),
+    ]);
+    let sampling = select(vec![json!({}), json!({"temperature": 0.5}), json!({"top_p": 0.25})]);
+    let effort = select(vec![None, Some("low"), Some("medium"), Some("high")]);
+    (choice, sampling, effort, any::<[bool; 3]>(), vec("[a-z€]{1,5}", 0..4)).prop_map(
+        |(choice, sampling, effort, [strict, one_by_one, json], stop)| {
+            let schema = json!({"type": "object", "properties": {"a": {"type": "string", "description": "A"}},
+                "required": ["a"], "additionalProperties": false});
+            let mut asked =
+                json!({"model": "gpt-5", "max_completion_tokens": 9000, "user": "u", "stream": true});
+            let mut tool = json!({"name": "f", "description": "F", "parameters": schema});
+            // A forced call says nothing of strictness at Gemini, and excludes thinking at Anthropic.
+            let strict = strict && choice.is_null();
+            if strict {
+                tool["strict"] = true.into();
+            }
+            asked["tools"] = json!([{"type": "function", "function": tool}]);
+            if one_by_one && choice != "none" {
+                asked["parallel_tool_calls"] = false.into();
+            }
+            if let Some(effort) =
+                effort.filter(|_| sampling == json!({}) && (choice.is_null() || choice == "none"))
+            {
+                asked["reasoning_effort"] = effort.into();
+            }
+            if json {
+                let named = json!({"name": "answer", "schema": schema, "strict": true});
+                asked["response_format"] = json!({"type": "json_schema", "json_schema": named});
+            }
+            if !choice.is_null() {
+                asked["tool_choice"] = choice;
+            }
+            if !stop.is_empty() {
+                asked["stop"] = stop.into();
+            }
+            let members = asked.as_object_mut().unwrap();
+            members.extend(sampling.as_object().cloned().unwrap());
+            asked
+        },
+    )
+}
+
+/// What only Gemini has words for besides.
+fn numbers() -> impl Strategy<Value = Value> {
+    (any::<i32>(), 1..20_u32, 1..5_u32, 2..8_u32).prop_map(|(seed, penalty, top, n)| {
+        json!({"seed": seed, "presence_penalty": f64::from(penalty) / 10.0, "frequency_penalty": -0.5,
+            "logprobs": true, "top_logprobs": top, "n": n})
     })
 }
 
@@ -69,7 +129,7 @@ fn through(client: Api, provider: Api, model: &str, body: &Value) -> Value {
 fn geminis(asked: &Value) -> Value {
     let mut asked = asked.clone();
     asked["parallel_tool_calls"] = true.into();
-    through(Api::Chat, Api::Generate, "gemini-2.5-flash", &asked)
+    through(Api::Chat, Api::Generate, "gemini-3.8-flash", &asked)
 }
 
 /// A message of an answer, with what both chat and Messages have words for.
@@ -119,20 +179,20 @@ proptest! {
     #[test]
     fn a_request_there_and_back_is_the_same_request(asked in conversation()) {
         let anthropics = through(Api::Chat, Api::Messages, "claude-sonnet-4-5", &asked);
-        let mut back = through(Api::Messages, Api::Chat, "gpt-4o", &anthropics);
+        let mut back = through(Api::Messages, Api::Chat, "gpt-5", &anthropics);
         let options = back.as_object_mut().unwrap().shift_remove("stream_options");
         prop_assert_eq!(options, Some(json!({"include_usage": true})));
         prop_assert_eq!(back, asked);
     }
 
     #[test]
-    fn a_request_to_gemini_and_back_is_the_same_request(mut asked in conversation()) {
+    fn a_request_to_gemini_and_back_is_the_same_request(mut asked in conversation(), numbers in numbers()) {
         // Gemini has no words for the user and for one call at a time, and streams by its path.
-        for name in ["user", "stream"] {
+        for name in ["user", "stream", "parallel_tool_calls"] {
             asked.as_object_mut().unwrap().shift_remove(name);
         }
-        let back = through(Api::Generate, Api::Chat, "gpt-4o", &geminis(&asked));
-        asked.as_object_mut().unwrap().shift_remove("parallel_tool_calls");
+        asked.as_object_mut().unwrap().extend(numbers.as_object().cloned().unwrap());
+        let back = through(Api::Generate, Api::Chat, "gpt-5", &geminis(&asked));
         prop_assert_eq!(back, asked);
     }
 

@@ -1,6 +1,7 @@
 //! Laws that hold for all input, tried on generated input.
 
 mod dialect;
+mod dialect_streams;
 mod embedding;
 mod json;
 mod route;

@@ -1,30 +1,35 @@
 //! A reply told as Anthropic's events around content blocks.
 
-use std::collections::VecDeque;
-
 use serde_json::{Value, json};
 
+use super::super::held::{HeldCall, HeldCalls};
 use super::super::prompt::Prompt;
-use super::super::said::{Delta, Finish, Said, Tell, Tokens};
+use super::super::said::{Delta, Finish, Said, Tell, Tokens, tell_json};
 use super::super::translator::Stamp;
 use super::super::{Api, errors};
 use super::read_turns::UNSIGNED;
 use crate::sse::EventWriter;
 
-/// Tells a client of Messages. Anthropic gives one block after the other, so a call that begins before
-/// the one under way has ended is held back until the end.
+/// Tells a client of Messages. Anthropic gives one block after the other, and nothing says when a call is
+/// whole: once one has begun, all that is no piece of it is held back until the end.
 pub(in super::super) struct MessagesTeller {
     stamp: Stamp,
     begun: bool,
     blocks: usize,
     open: Open,
-    held: VecDeque<Held>,
-    /// Text that came after a call had begun: the call may not be whole yet.
-    late: String,
+    held: HeldCalls,
+    /// Text and thoughts that came after a call had begun.
+    late: Vec<Late>,
     finish: Option<Finish>,
     tokens: Tokens,
     /// The client asked to see thoughts.
     thoughts: bool,
+}
+
+/// What is told after all calls.
+enum Late {
+    Text(String),
+    Thought { text: String, signature: Option<String> },
 }
 
 /// The content block under way.
@@ -36,14 +41,6 @@ enum Open {
     Call(u32),
 }
 
-/// A call held back.
-struct Held {
-    call: u32,
-    id: String,
-    name: String,
-    json: String,
-}
-
 impl MessagesTeller {
     /// A teller of the reply to `prompt`.
     pub(in super::super) fn new(prompt: &Prompt, stamp: Stamp) -> Self {
@@ -52,8 +49,8 @@ impl MessagesTeller {
             begun: false,
             blocks: 0,
             open: Open::Nothing,
-            held: VecDeque::new(),
-            late: String::new(),
+            held: HeldCalls::default(),
+            late: Vec::new(),
             finish: None,
             tokens: Tokens::default(),
             thoughts: prompt.thoughts,
@@ -75,7 +72,7 @@ impl MessagesTeller {
             "stop_sequence": null,
             "usage": usage(&Tokens::default()),
         });
-        event(out, "message_start", &json!({"type": "message_start", "message": message}));
+        tell_json(out, "message_start", &json!({"type": "message_start", "message": message}));
     }
 
     fn open(&mut self, out: &mut EventWriter, open: Open, block: &Value) {
@@ -83,7 +80,7 @@ impl MessagesTeller {
         self.close(out);
         let index = self.blocks;
         self.open = open;
-        event(
+        tell_json(
             out,
             "content_block_start",
             &json!({"type": "content_block_start", "index": index, "content_block": block}),
@@ -99,18 +96,21 @@ impl MessagesTeller {
             Open::Text | Open::Thinking { .. } | Open::Call(_) => {}
         }
         let stop = json!({"type": "content_block_stop", "index": self.blocks});
-        event(out, "content_block_stop", &stop);
+        tell_json(out, "content_block_stop", &stop);
         self.blocks += 1;
     }
 
     fn piece(&self, out: &mut EventWriter, delta: &Value) {
         let piece = json!({"type": "content_block_delta", "index": self.blocks, "delta": delta});
-        event(out, "content_block_delta", &piece);
+        tell_json(out, "content_block_delta", &piece);
     }
 
-    fn text(&mut self, out: &mut EventWriter, text: &str) {
-        if matches!(self.open, Open::Call(_)) {
-            self.late.push_str(text);
+    fn text(&mut self, out: &mut EventWriter, text: String) {
+        if self.is_late() {
+            match self.late.last_mut() {
+                Some(Late::Text(late)) => late.push_str(&text),
+                _ => self.late.push(Late::Text(text)),
+            }
             return;
         }
         if self.open != Open::Text {
@@ -119,64 +119,79 @@ impl MessagesTeller {
         self.piece(out, &json!({"type": "text_delta", "text": text}));
     }
 
+    fn thought(&mut self, out: &mut EventWriter, text: String) {
+        if self.is_late() {
+            match self.late.last_mut() {
+                Some(Late::Thought { text: late, signature: None }) => late.push_str(&text),
+                _ => self.late.push(Late::Thought { text, signature: None }),
+            }
+            return;
+        }
+        if !matches!(self.open, Open::Thinking { .. }) {
+            let block = json!({"type": "thinking", "thinking": "", "signature": ""});
+            self.open(out, Open::Thinking { signed: false }, &block);
+        }
+        self.piece(out, &json!({"type": "thinking_delta", "thinking": text}));
+    }
+
+    fn sign(&mut self, out: &mut EventWriter, proof: String) {
+        if let Some(Late::Thought { signature, .. }) = self.late.last_mut() {
+            *signature = Some(proof);
+        } else if matches!(self.open, Open::Thinking { .. }) {
+            self.open = Open::Thinking { signed: true };
+            self.piece(out, &json!({"type": "signature_delta", "signature": proof}));
+        }
+    }
+
+    /// Whether a call may be under way.
+    fn is_late(&self) -> bool {
+        matches!(self.open, Open::Call(_))
+    }
+
     fn delta(&mut self, out: &mut EventWriter, delta: Delta) {
         match delta {
-            Delta::Text(text) | Delta::Refusal(text) => self.text(out, &text),
-            Delta::Thinking(text) if self.thoughts => {
-                if !matches!(self.open, Open::Thinking { .. }) {
-                    let block = json!({"type": "thinking", "thinking": "", "signature": ""});
-                    self.open(out, Open::Thinking { signed: false }, &block);
-                }
-                self.piece(out, &json!({"type": "thinking_delta", "thinking": text}));
-            }
-            Delta::Signature(signature) if signature.by == Api::Messages => {
-                if matches!(self.open, Open::Thinking { .. }) {
-                    self.open = Open::Thinking { signed: true };
-                    self.piece(out, &json!({"type": "signature_delta", "signature": signature.data}));
-                }
-            }
+            Delta::Text(text) | Delta::Refusal(text) => self.text(out, text),
+            Delta::Thinking(text) if self.thoughts => self.thought(out, text),
+            Delta::Signature(signature) if signature.by == Api::Messages => self.sign(out, signature.data),
             // Not asked for, or words this API does not have.
             Delta::Thinking(_) | Delta::Signature(_) | Delta::Logprobs(_) => {}
             Delta::Call { call, id, name, .. } => self.call(out, call, id, name),
             Delta::Arguments { call, json } if self.open == Open::Call(call) => {
                 self.piece(out, &json!({"type": "input_json_delta", "partial_json": json}));
             }
-            Delta::Arguments { call, json } => {
-                if let Some(held) = self.held.iter_mut().find(|held| held.call == call) {
-                    held.json.push_str(&json);
-                }
-            }
+            Delta::Arguments { call, json } => self.held.add(call, &json),
         }
     }
 
     fn call(&mut self, out: &mut EventWriter, call: u32, id: String, name: String) {
-        if matches!(self.open, Open::Call(_)) || !self.held.is_empty() {
-            self.held.push_back(Held { call, id, name, json: String::new() });
+        if self.is_late() {
+            self.held.begin(call, id, name, None);
         } else {
-            self.open(
-                out,
-                Open::Call(call),
-                &json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
-            );
+            self.open_call(out, call, &id, &name);
         }
+    }
+
+    fn open_call(&mut self, out: &mut EventWriter, call: u32, id: &str, name: &str) {
+        self.open(out, Open::Call(call), &json!({"type": "tool_use", "id": id, "name": name, "input": {}}));
     }
 
     fn end(&mut self, out: &mut EventWriter) {
         self.begin(out);
-        while let Some(Held { call, id, name, json }) = self.held.pop_front() {
-            self.open(
-                out,
-                Open::Call(call),
-                &json!({"type": "tool_use", "id": id, "name": name, "input": {}}),
-            );
+        while let Some(HeldCall { call, id, name, json, .. }) = self.held.pop() {
+            self.open_call(out, call, &id, &name);
             self.piece(out, &json!({"type": "input_json_delta", "partial_json": json}));
         }
         self.close(out);
-        let late = std::mem::take(&mut self.late);
-        if !late.is_empty() {
-            self.text(out, &late);
-            self.close(out);
+        for late in std::mem::take(&mut self.late) {
+            match late {
+                Late::Text(text) => self.text(out, text),
+                Late::Thought { text, signature } => {
+                    self.thought(out, text);
+                    signature.into_iter().for_each(|proof| self.sign(out, proof));
+                }
+            }
         }
+        self.close(out);
         let (reason, sequence) = match self.finish.take() {
             Some(Finish::Stop(Some(sequence))) => ("stop_sequence", Some(sequence)),
             Some(Finish::Stop(None)) | None => ("end_turn", None),
@@ -189,34 +204,24 @@ impl MessagesTeller {
             "delta": {"stop_reason": reason, "stop_sequence": sequence},
             "usage": usage(&self.tokens),
         });
-        event(out, "message_delta", &end);
-        event(out, "message_stop", &json!({"type": "message_stop"}));
+        tell_json(out, "message_delta", &end);
+        tell_json(out, "message_stop", &json!({"type": "message_stop"}));
     }
 }
 
 impl Tell for MessagesTeller {
     fn tell(&mut self, said: Said, out: &mut EventWriter) {
         match said {
-            Said::Begin { id, model } => {
-                self.stamp.id = id.unwrap_or_else(|| std::mem::take(&mut self.stamp.id));
-                self.stamp.model = model.unwrap_or_else(|| std::mem::take(&mut self.stamp.model));
-            }
+            Said::Begin { id, model } => self.stamp.begin(id, model),
             // Messages know one answer, so only one was asked for.
             Said::Delta(0, delta) => self.delta(out, delta),
             Said::Finish(0, finish) => self.finish = Some(finish),
             Said::Delta(..) | Said::Finish(..) => {}
             Said::Usage(tokens) => self.tokens = tokens,
-            Said::Error(error) => event(out, "error", &errors::body(Api::Messages, &error)),
+            Said::Error(error) => tell_json(out, "error", &errors::body(Api::Messages, &error)),
             Said::End => self.end(out),
         }
     }
-}
-
-fn event(out: &mut EventWriter, name: &str, data: &Value) {
-    out.event(name.as_bytes(), |out| {
-        // A tree of text and numbers: there is nothing that could fail.
-        let _ = serde_json::to_writer(out, data);
-    });
 }
 
 /// `usage` in Anthropic's words: three counters of input that do not overlap.
