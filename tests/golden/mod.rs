@@ -183,3 +183,71 @@ fn golden_requests_are_asked_in_the_providers_words() {
 fn golden_replies_are_told_in_the_clients_words() {
     none(&Case::all().iter().filter_map(|case| case.reply().err()).collect::<Vec<_>>());
 }
+
+/// Members whose value is the client's own, so that nothing in it is unknown, and what is left out because it
+/// changes nothing of the answer.
+const FREE: [&str; 22] = [
+    "parameters",
+    "schema",
+    "input_schema",
+    "input",
+    "args",
+    "response",
+    "arguments",
+    "parametersJsonSchema",
+    "responseJsonSchema",
+    "responseSchema",
+    "response_json_schema",
+    "metadata",
+    "labels",
+    "cache_control",
+    "prompt_cache_breakpoint",
+    "stream_options",
+    "prompt_cache_options",
+    "annotations",
+    "citations",
+    "extra_content",
+    "prediction",
+    "logit_bias",
+];
+
+/// Every object in a request, by the path to it.
+fn objects(value: &Value, at: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            found.push(at.to_owned());
+            for (name, value) in members.iter().filter(|(name, _)| !FREE.contains(&name.as_str())) {
+                objects(value, &format!("{at}/{name}"), found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                objects(item, &format!("{at}/{index}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn nothing_unknown_is_dropped_in_silence_wherever_it_stands() {
+    let mut dropped = Vec::new();
+    for case in Case::all() {
+        let (Some(body), true) = (case.read("request.in.json"), case.path.join("request.out.json").exists())
+        else {
+            continue;
+        };
+        let asked: Value = serde_json::from_slice(&body).unwrap();
+        let mut places = Vec::new();
+        objects(&asked, "", &mut places);
+        for place in places {
+            let mut asked = asked.clone();
+            asked.pointer_mut(&place).unwrap()["shiny"] = 1.into();
+            match dialect::read(case.client, asked.to_string().as_bytes()) {
+                Err(refused) if refused.field.ends_with("shiny") => {}
+                said => dropped.push(format!("{}: {place}/shiny: {said:?}", case.path.display())),
+            }
+        }
+    }
+    none(&dropped);
+}

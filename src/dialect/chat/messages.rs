@@ -71,7 +71,9 @@ fn part(item: &mut Members) -> Result<Option<Part>, Untranslatable> {
         "input_audio" => {
             let mut audio = item.needed("input_audio")?;
             let media_type = format!("audio/{}", audio.needed_text("format")?);
-            Some(Part::Audio(Source::Base64 { media_type, data: audio.needed_text("data")? }))
+            let data = audio.needed_text("data")?;
+            audio.nothing_else()?;
+            Some(Part::Audio(Source::Base64 { media_type, data }))
         }
         "file" => {
             let mut file = item.needed("file")?;
@@ -124,6 +126,7 @@ fn assistant(message: &mut Members, at: usize) -> Result<Vec<Part>, Untranslatab
             custom: false,
             signature: None,
         }));
+        function.nothing_else()?;
     }
     Ok(parts)
 }

@@ -176,25 +176,35 @@ fn read_tool(mut tool: Members, at: usize) -> Result<Tool, Untranslatable> {
 fn chosen(mut choice: Members, prompt: &mut Prompt) -> Result<ToolChoice, Untranslatable> {
     let kind = choice.needed_text("type")?;
     let chosen = match kind.as_str() {
-        "function" | "custom" => ToolChoice::Named(choice.needed(&kind)?.needed_text("name")?),
+        "function" | "custom" => ToolChoice::Named(named(choice.needed(&kind)?)?),
         "allowed_tools" => {
             let mut allowed = choice.needed("allowed_tools")?;
             let mut names = Vec::new();
             for tool in allowed.objects("tools")? {
                 let mut tool = tool?;
                 let kind = tool.needed_text("type")?;
-                names.push(tool.needed(&kind)?.needed_text("name")?);
+                names.push(named(tool.needed(&kind)?)?);
+                tool.nothing_else()?;
             }
             prompt.tools.retain(|tool| names.contains(&tool.name));
-            match allowed.needed_text("mode")?.as_str() {
+            let choice = match allowed.needed_text("mode")?.as_str() {
                 "required" => ToolChoice::Required,
                 _ => ToolChoice::Auto,
-            }
+            };
+            allowed.nothing_else()?;
+            choice
         }
         _ => return Err(choice.refuse("type", "is not known")),
     };
     choice.nothing_else()?;
     Ok(chosen)
+}
+
+/// The name of the tool that an object names and says nothing else of.
+fn named(mut tool: Members) -> Result<String, Untranslatable> {
+    let name = tool.needed_text("name")?;
+    tool.nothing_else()?;
+    Ok(name)
 }
 
 /// OpenAI's first form of tools: `functions` and `function_call`.
@@ -222,7 +232,7 @@ fn legacy_functions(asked: &mut Members, prompt: &mut Prompt) -> Result<(), Untr
         Some(Value::String(word)) if word == "auto" => {}
         Some(Value::String(word)) if word == "none" => prompt.tool_choice = ToolChoice::None,
         Some(choice) => {
-            prompt.tool_choice = ToolChoice::Named(Members::of(choice, place)?.needed_text("name")?);
+            prompt.tool_choice = ToolChoice::Named(named(Members::of(choice, place)?)?);
         }
     }
     Ok(())

@@ -34,6 +34,8 @@ pub(in super::super) fn read(body: &[u8]) -> Result<Prompt, Untranslatable> {
         if !threshold.is_empty() && !UNFILTERED.contains(&threshold.as_str()) {
             return Err(setting.refuse("threshold", "asks for a filter that only Gemini has"));
         }
+        setting.ignore(&["category", "method"]);
+        setting.nothing_else()?;
     }
     if asked.flag("store")? == Some(true) {
         return Err(asked.refuse("store", "asks Gemini to keep the answer"));

@@ -100,6 +100,8 @@ fn document(block: &mut Members) -> Result<Option<Part>, Untranslatable> {
     let kind = peeked.text("type")?.unwrap_or_default();
     if kind == "text" {
         let text = peeked.needed_text("data")?;
+        peeked.ignore(&["media_type"]);
+        peeked.nothing_else()?;
         return Ok(Some(Part::Text(match name {
             Some(name) => format!("{name}\n\n{text}"),
             None => text,

@@ -138,7 +138,10 @@ fn tool_choice(asked: &mut Members, prompt: &mut Prompt) -> Result<(), Untransla
         "allowed_tools" => {
             let mut names = Vec::new();
             for tool in choice.objects("tools")? {
-                names.push(tool?.needed_text("name")?);
+                let mut tool = tool?;
+                names.push(tool.needed_text("name")?);
+                tool.ignore(&["type"]);
+                tool.nothing_else()?;
             }
             prompt.tools.retain(|tool| names.contains(&tool.name));
             match choice.needed_text("mode")?.as_str() {
