@@ -1,6 +1,7 @@
 //! What servers that speak OpenAI's chat completions do differently, told by their host.
 //!
-//! Sources: the adapters of litellm 1.109.1 (Mistral's names, DeepSeek's thoughts), Microsoft's
+//! Sources: the adapters of litellm 1.109.1 (Mistral's names, DeepSeek's thoughts), the references of Mistral's
+//! and DeepSeek's APIs (roles; Mistral refuses what it does not know), Microsoft's
 //! reference of Azure OpenAI (`api-key`), OpenAI's API description (what a message may have), Google's
 //! guide to thought signatures (its place for them in a message).
 
@@ -10,6 +11,20 @@ use memchr::memmem;
 use serde_json::{Map, Value, json};
 
 use super::super::generate::{self, UNPROVED};
+
+/// Members that change neither the answer nor its form, and that Mistral refuses as it does all it does not
+/// know.
+const UNHEEDED: [&str; 8] = [
+    // Its streams tell their usage unasked.
+    "stream_options",
+    "user",
+    "safety_identifier",
+    "metadata",
+    "service_tier",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+];
 
 /// Whose server it is, as far as it makes a difference.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,16 +79,11 @@ impl Server {
     pub fn adapted(self, body: &[u8]) -> Option<Vec<u8>> {
         let marks: &[&str] = match self {
             Self::OpenAi | Self::Azure => &["\"reasoning_content\"", "\"reasoning\"", "\"extra_content\""],
-            Self::Mistral => &[
-                "\"max_completion_tokens\"",
-                "\"seed\"",
-                "\"tool_choice\"",
-                "\"stream_options\"",
-                "\"tool_call_id\"",
-                "\"tool_calls\"",
-            ],
+            // Too much is different to look for each of it.
+            Self::Mistral => &["{"],
+            Self::DeepSeek => &["\"developer\""],
             Self::Google => &["\"tool_calls\""],
-            Self::DeepSeek | Self::Other => &[],
+            Self::Other => &[],
         };
         if !marks.iter().any(|mark| memmem::find(body, mark.as_bytes()).is_some()) {
             return None;
@@ -82,6 +92,7 @@ impl Server {
         match self {
             Self::Mistral => mistral(&mut request),
             Self::Google => google(&mut request),
+            Self::DeepSeek => messages(&mut request).for_each(without_developers),
             _ => openai(&mut request),
         }
         serde_json::to_vec(&request).ok()
@@ -146,8 +157,12 @@ fn mistral(request: &mut Map<String, Value>) {
             request.insert(theirs.into(), value);
         }
     }
-    // Its streams tell their usage unasked.
-    request.shift_remove("stream_options");
+    for name in UNHEEDED {
+        request.shift_remove(name);
+    }
+    if request.get("store") == Some(&Value::Bool(false)) {
+        request.shift_remove("store");
+    }
     let chosen = request.get("tool_choice").and_then(|choice| choice.pointer("/function/name")).cloned();
     if let Some(name) = chosen {
         if let Some(Value::Array(tools)) = request.get_mut("tools") {
@@ -158,10 +173,26 @@ fn mistral(request: &mut Map<String, Value>) {
         request.insert("tool_choice".into(), "any".into());
     }
     for message in messages(request) {
+        without_developers(message);
+        // What answers have and apps send back.
+        let answers = |name: &str, value: &Value| {
+            FOREIGN.contains(&name)
+                || name == "annotations"
+                || (value.is_null() && matches!(name, "refusal" | "audio" | "function_call" | "tool_calls"))
+        };
+        message.retain(|name, value| !answers(name, value));
         shorten(message.get_mut("tool_call_id"));
         for call in calls(message) {
+            call.shift_remove("extra_content");
             shorten(call.get_mut("id"));
         }
+    }
+}
+
+/// Only OpenAI tells its developers from its system.
+fn without_developers(message: &mut Map<String, Value>) {
+    if message.get("role").is_some_and(|role| role == "developer") {
+        message.insert("role".into(), "system".into());
     }
 }
 
@@ -210,6 +241,29 @@ mod tests {
         for gone in ["max_completion_tokens", "seed", "stream_options"] {
             assert!(adapted.get(gone).is_none(), "{gone}");
         }
+    }
+
+    #[test]
+    fn mistral_is_spared_what_changes_nothing_and_it_refuses() {
+        let asked = json!({"model": "m", "user": "u", "safety_identifier": "s", "metadata": {"a": "b"}, "store": false,
+            "service_tier": "auto", "prompt_cache_key": "k", "temperature": 0.5, "logprobs": true, "messages": [
+                {"role": "developer", "content": "Be brief."},
+                {"role": "assistant", "content": null, "refusal": null, "annotations": [], "audio": null,
+                    "function_call": null, "reasoning_content": "hm", "tool_calls": [{"id": "abcdefgh1", "extra_content": {}}]}]});
+        // What would change the answer stays: Mistral says what it makes of it.
+        let expected = json!({"model": "m", "temperature": 0.5, "logprobs": true, "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "assistant", "content": null, "tool_calls": [{"id": "abcdefgh1"}]}]});
+        assert_eq!(adapted(Server::Mistral, &asked), Some(expected));
+        let kept = adapted(Server::Mistral, &json!({"store": true})).unwrap();
+        assert_eq!(kept, json!({"store": true}), "that something is kept is no small thing");
+    }
+
+    #[test]
+    fn deepseek_knows_no_developers() {
+        let asked = |role: &str| json!({"messages": [{"role": role, "content": "a"}]});
+        assert_eq!(adapted(Server::DeepSeek, &asked("developer")), Some(asked("system")));
+        assert_eq!(adapted(Server::DeepSeek, &asked("system")), None);
     }
 
     #[test]
