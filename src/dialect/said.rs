@@ -72,6 +72,9 @@ pub enum Finish {
     Stop(Option<String>),
     /// It ran into a limit of tokens.
     Length,
+    /// The provider paused it, to be asked to go on (Anthropic's `pause_turn`, Gemini's `CONTINUATION`). No
+    /// other API has a word for that: it is told as a limit, and not stored.
+    Paused,
     /// It calls tools.
     Calls,
     /// The model or a filter held it back.

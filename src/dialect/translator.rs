@@ -56,6 +56,8 @@ pub struct Translator {
     said: Vec<Said>,
     /// The tokens used, as last reported.
     tokens: Option<Tokens>,
+    /// The provider paused the answer.
+    paused: bool,
     /// The failure was told; nothing follows.
     failed: bool,
     /// The names of custom tools: their input came wrapped in an object.
@@ -92,6 +94,7 @@ impl Translator {
             tell,
             said: Vec::new(),
             tokens: None,
+            paused: false,
             failed: false,
             custom,
             json,
@@ -117,6 +120,11 @@ impl Translator {
     /// The tokens the provider has reported: with counts that not every API has words for.
     pub const fn tokens(&self) -> Option<Tokens> {
         self.tokens
+    }
+
+    /// Whether the provider paused the answer: it may be told as whole, but asking again may bring more.
+    pub const fn paused(&self) -> bool {
+        self.paused
     }
 
     /// Translates a whole JSON body.
@@ -155,6 +163,10 @@ impl Translator {
                 Said::Error(error) => {
                     self.failed = true;
                     Said::Error(errors::reworded(self.client, &error))
+                }
+                Said::Finish(choice, Finish::Paused) => {
+                    self.paused = true;
+                    Said::Finish(choice, Finish::Paused)
                 }
                 Said::Usage(tokens) => {
                     self.tokens = Some(tokens);

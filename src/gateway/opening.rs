@@ -11,7 +11,7 @@ use super::attempt::Attempt;
 use super::events::{EventFault, EventStream, Step};
 use super::fly::Flight;
 use super::leg::Leg;
-use super::translate::{Heard, Reported};
+use super::translate::{Heard, Report};
 use crate::error::ApiError;
 use crate::io::upstream::{Reply, ReplyBody, ReplyHead, UpstreamError};
 use crate::response::headers::JSON;
@@ -31,8 +31,8 @@ pub(super) struct Opened {
     /// From the sending of the call to what was read of the body.
     pub(super) upstream: Duration,
     pub(super) begun: Begun,
-    /// What it consumed, as reported before it was translated.
-    pub(super) tokens: Reported,
+    /// What was reported of it before it was translated.
+    pub(super) report: Report,
 }
 
 /// How far its body has come.
@@ -71,11 +71,11 @@ impl Gateway {
         judged: bool,
         attempt: &mut Attempt<'_>,
     ) -> Result<Opened, Failure> {
-        let (opened, tokens) = match self.called(leg, attempt).await {
-            Ok(Heard { reply, tokens }) => (self.opened(flight, leg, judged, reply, attempt).await, tokens),
-            Err(failure) => (Err(failure), Reported::default()),
+        let (opened, report) = match self.called(leg, attempt).await {
+            Ok(Heard { reply, report }) => (self.opened(flight, leg, judged, reply, attempt).await, report),
+            Err(failure) => (Err(failure), Report::default()),
         };
-        let opened = opened.map(|opened| Opened { tokens, ..opened });
+        let opened = opened.map(|opened| Opened { report, ..opened });
         match &opened {
             Ok(_) => attempt.answered(),
             Err(failure) => attempt.failed(&failure.verdict),
@@ -214,7 +214,7 @@ impl Gateway {
 
 fn opened(head: ReplyHead, attempt: &Attempt, begun: Begun) -> Opened {
     let upstream = attempt.flown.started.elapsed();
-    Opened { status: head.status, headers: head.headers, upstream, begun, tokens: Reported::default() }
+    Opened { status: head.status, headers: head.headers, upstream, begun, report: Report::default() }
 }
 
 /// All pieces in one; one piece is not copied.

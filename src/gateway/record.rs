@@ -9,7 +9,7 @@ use super::attempt::Attempt;
 use super::events::{EventFault, EventStream, Step};
 use super::fly::Flight;
 use super::opening::{Begun, Opened};
-use super::translate::Reported;
+use super::translate::Report;
 use crate::error::ApiError;
 use crate::exchange::Flown;
 use crate::io::upstream::ReplyBody;
@@ -72,14 +72,14 @@ impl Gateway {
         attempt: &mut Attempt<'_>,
     ) -> Recorded {
         let (form, flown) = (opened.form(), &mut attempt.flown);
-        let Opened { status, headers, upstream, begun, tokens } = opened;
+        let Opened { status, headers, upstream, begun, report } = opened;
         let storable = Storable::of(&headers, flown);
         let provider = flown.provider.clone();
         recorder.head(ResponseHead { status, headers, form, upstream, provider, attempts });
         match begun {
             Begun::Events { stream, body, first, signal } => {
                 self.note_ids(flight, first.data(), flown);
-                let opened = OpenedEvents { stream, body, first, signal, tokens };
+                let opened = OpenedEvents { stream, body, first, signal, report };
                 self.record_events(flight, opened, storable, recorder, flown).await
             }
             Begun::Whole { coded, held, mut body } => {
@@ -99,7 +99,7 @@ impl Gateway {
                 }
                 // What has outgrown the recording was delivered, and that is all.
                 let Some(body) = look(recorder) else { return opaque(status, flown).into() };
-                let found = reported(inspect(flight.shape, &body), &tokens);
+                let found = reported(inspect(flight.shape, &body), &report);
                 self.complete(flight, status, &body, found, storable, flown).into()
             }
             Begun::Held { body, found } => {
@@ -108,7 +108,7 @@ impl Gateway {
                 }
                 match found {
                     Some(found) => {
-                        let found = reported(found, &tokens);
+                        let found = reported(found, &report);
                         self.complete(flight, status, &body, found, storable, flown).into()
                     }
                     None => opaque(status, flown).into(),
@@ -158,7 +158,7 @@ impl Gateway {
         recorder: &Recorder,
         flown: &mut Flown,
     ) -> Recorded {
-        let OpenedEvents { mut stream, mut body, first, signal, tokens } = opened;
+        let OpenedEvents { mut stream, mut body, first, signal, report } = opened;
         let (mut rest, mut storable) = (None, Some(storable));
         let mut next = (Frame::Event(first), signal);
         loop {
@@ -190,10 +190,11 @@ impl Gateway {
                 }
             };
         }
-        flown.usage = tokens.usage().or_else(|| stream.progress.usage());
+        flown.usage = report.usage().or_else(|| stream.progress.usage());
         flown.answered = stream.progress.model().map(Box::from);
         flown.cost = self.price(flown.model.as_deref(), flown.answered.as_deref(), flown.usage);
         match stream.progress.end() {
+            End::Complete if report.paused() => storable = None,
             End::Complete => {}
             End::Unstorable(_) => storable = None,
             End::Open | End::Failed => {
@@ -221,12 +222,13 @@ struct OpenedEvents {
     body: Box<dyn ReplyBody>,
     first: Event,
     signal: Signal,
-    tokens: Reported,
+    report: Report,
 }
 
-/// What is known of a body, with the counts as its provider reported them.
-fn reported(found: Inspection, tokens: &Reported) -> Inspection {
-    Inspection { usage: tokens.usage().or(found.usage), ..found }
+/// What is known of a body, with what its provider reported of it before it was translated.
+fn reported(found: Inspection, report: &Report) -> Inspection {
+    let storable = if report.paused() { Err("a pause") } else { found.storable };
+    Inspection { storable, usage: report.usage().or(found.usage), ..found }
 }
 
 /// What is known of a body that was not looked into.

@@ -162,29 +162,50 @@ impl Wording {
 /// A reply in the client's words.
 pub(super) struct Heard {
     pub(super) reply: Reply,
-    pub(super) tokens: Reported,
+    pub(super) report: Report,
 }
 
 impl From<Reply> for Heard {
     fn from(reply: Reply) -> Self {
-        Self { reply, tokens: Reported::default() }
+        Self { reply, report: Report::default() }
     }
 }
 
-/// The tokens that a provider has reported of a reply under translation so far. The client's API may have
-/// no words for what they cost: OpenAI's does not tell what is written to a cache for an hour from what
-/// is for five minutes.
+/// What a provider has said so far of a reply under translation that the client's API may have no words for.
 #[derive(Default)]
-pub(super) struct Reported(Option<Arc<Mutex<Option<Usage>>>>);
+pub(super) struct Report(Option<Arc<Mutex<Reported>>>);
+
+/// What was reported.
+#[derive(Clone, Copy, Default)]
+struct Reported {
+    /// OpenAI's usage does not tell what is written to a cache for an hour from what is for five minutes.
+    usage: Option<Usage>,
+    paused: bool,
+}
 
 impl Reported {
-    fn of(usage: Option<Usage>) -> Self {
-        Self(Some(Arc::new(Mutex::new(usage))))
+    fn by(translator: &Translator) -> Self {
+        Self { usage: translator.tokens().map(|tokens| tokens.usage), paused: translator.paused() }
+    }
+}
+
+impl Report {
+    fn of(reported: Reported) -> Self {
+        Self(Some(Arc::new(Mutex::new(reported))))
+    }
+
+    fn reported(&self) -> Reported {
+        self.0.as_ref().map(|reported| *reported.lock()).unwrap_or_default()
     }
 
     /// The tokens; `None` where nothing is translated, or nothing was reported.
     pub(super) fn usage(&self) -> Option<Usage> {
-        *self.0.as_ref()?.lock()
+        self.reported().usage
+    }
+
+    /// Whether the provider paused, though the answer is told as whole.
+    pub(super) fn paused(&self) -> bool {
+        self.reported().paused
     }
 }
 
@@ -248,10 +269,10 @@ impl Words {
         if head.status.is_success() && streams {
             head.headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
             let decoder = Decoder::new(LONGEST_EVENT);
-            let tokens = Arc::new(Mutex::new(None));
-            let reported = Reported(Some(tokens.clone()));
-            let told = Told { body, decoder, translator, tokens, ready: VecDeque::new(), ended: false };
-            return Ok(Heard { reply: Reply { head, body: Box::new(told) }, tokens: reported });
+            let reported = Arc::new(Mutex::new(Reported::default()));
+            let report = Report(Some(reported.clone()));
+            let told = Told { body, decoder, translator, reported, ready: VecDeque::new(), ended: false };
+            return Ok(Heard { reply: Reply { head, body: Box::new(told) }, report });
         }
         head.headers.insert(header::CONTENT_TYPE, JSON);
         let whole = gathered(&mut *body).await?;
@@ -274,8 +295,8 @@ impl Words {
             }
             refusal.body
         };
-        let tokens = Reported::of(translator.tokens().map(|tokens| tokens.usage));
-        Ok(Heard { reply: Reply { head, body: Box::new(Whole(Some(told))) }, tokens })
+        let report = Report::of(Reported::by(&translator));
+        Ok(Heard { reply: Reply { head, body: Box::new(Whole(Some(told))) }, report })
     }
 }
 
@@ -313,7 +334,7 @@ struct Told {
     body: Box<dyn ReplyBody>,
     decoder: Decoder,
     translator: Translator,
-    tokens: Arc<Mutex<Option<Usage>>>,
+    reported: Arc<Mutex<Reported>>,
     ready: VecDeque<Bytes>,
     ended: bool,
 }
@@ -367,9 +388,7 @@ impl Told {
             .event(event)
             .map_err(|why| UpstreamError::new(Fault::Protocol, why.to_string()))?;
         self.ready.extend(told.iter().map(|event| event.bytes().clone()));
-        if let Some(tokens) = self.translator.tokens() {
-            *self.tokens.lock() = Some(tokens.usage);
-        }
+        *self.reported.lock() = Reported::by(&self.translator);
         Ok(())
     }
 

@@ -82,6 +82,7 @@ impl Message<'_> {
         match (&self.thought.said, self.thought.cut) {
             (Said::Calls(_), _) => "tool_use",
             (Said::Refusal(_), _) => "refusal",
+            (Said::Text(_), _) if self.thought.paused => "pause_turn",
             (Said::Text(_), true) => "max_tokens",
             (Said::Text(_), false) => "end_turn",
         }

@@ -253,6 +253,7 @@ fn candidate(index: u64, parts: &[Value], finish: Option<&str>) -> Value {
 fn finish_reason(thought: &Thought) -> &'static str {
     match (&thought.said, thought.cut) {
         (Said::Refusal(_), _) => "PROHIBITED_CONTENT",
+        _ if thought.paused => "CONTINUATION",
         (_, true) => "MAX_TOKENS",
         _ => "STOP",
     }

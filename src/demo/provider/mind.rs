@@ -3,7 +3,7 @@
 //! The last user text may steer it, so that any client can ask for any kind of answer:
 //! `sim:refuse` refuses, `sim:words=N` is about that long, `sim:say=TEXT` says TEXT to the end of the
 //! line, `sim:think=N` counts N reasoning tokens, `sim:keep=N` counts N input tokens that Anthropic keeps
-//! in its prompt cache for an hour.
+//! in its prompt cache for an hour, `sim:pause` pauses where there is a word for that.
 
 use serde_json::Value;
 
@@ -56,6 +56,8 @@ pub struct Thought {
     pub said: Said,
     /// The limit cut it short.
     pub cut: bool,
+    /// It is to be asked to go on.
+    pub paused: bool,
     /// Output tokens without reasoning.
     pub tokens: u64,
     /// Reasoning tokens.
@@ -75,9 +77,10 @@ pub fn think(prompt: &Prompt<'_>) -> Thought {
     if !prompt.tools.is_empty() {
         let calls: Vec<_> = prompt.tools.iter().map(|tool| call(*tool, chance)).collect();
         let tokens = calls.iter().map(|call| 8 + tokens_of(&call.input)).sum();
-        return Thought { said: Said::Calls(calls), cut: false, tokens, reasoning, kept };
+        return Thought { said: Said::Calls(calls), cut: false, paused: false, tokens, reasoning, kept };
     }
     let refuses = directive(prompt.last, "refuse").is_some();
+    let paused = directive(prompt.last, "pause").is_some();
     let mut pieces = match prompt.schema {
         _ if refuses => pieces_of("I'm sorry, I can't assist with that."),
         Some(schema) => pieces_of(&schema::example(schema, chance).to_string()),
@@ -88,7 +91,7 @@ pub fn think(prompt: &Prompt<'_>) -> Thought {
     pieces.truncate(limit);
     let tokens = pieces.len() as u64;
     let said = if refuses { Said::Refusal(pieces) } else { Said::Text(pieces) };
-    Thought { said, cut, tokens, reasoning, kept }
+    Thought { said, cut, paused, tokens, reasoning, kept }
 }
 
 /// About how many tokens a text has: a quarter of its bytes, at least one.

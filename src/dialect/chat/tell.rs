@@ -197,7 +197,7 @@ impl ChatTeller {
         self.open(out, index, false);
         let reason = match finish {
             Finish::Stop(_) => "stop",
-            Finish::Length => "length",
+            Finish::Length | Finish::Paused => "length",
             Finish::Calls if self.legacy_functions => "function_call",
             Finish::Calls => "tool_calls",
             Finish::Filtered => "content_filter",

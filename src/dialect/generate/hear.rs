@@ -234,7 +234,8 @@ impl Candidate {
         Some(match reason {
             "STOP" if self.calls > 0 => Finish::Calls,
             "STOP" => Finish::Stop(None),
-            "MAX_TOKENS" | "CONTINUATION" => Finish::Length,
+            "MAX_TOKENS" => Finish::Length,
+            "CONTINUATION" => Finish::Paused,
             "FINISH_REASON_UNSPECIFIED"
             | "MALFORMED_FUNCTION_CALL"
             | "UNEXPECTED_TOOL_CALL"
@@ -307,6 +308,44 @@ mod tests {
             (r#"{ "q": "say \"a b\" \\" , "n" : null }"#, r#"{"q":"say \"a b\" \\","n":null}"#),
         ] {
             assert_eq!(compact(json), expected);
+        }
+    }
+
+    #[test]
+    fn every_reason_to_end_has_its_meaning() {
+        let called = Candidate { calls: 1, finished: false };
+        assert_eq!(called.finish("STOP"), Some(Finish::Calls));
+        let of = |reason| Candidate::default().finish(reason);
+        assert_eq!(of("STOP"), Some(Finish::Stop(None)));
+        assert_eq!(of("MAX_TOKENS"), Some(Finish::Length));
+        assert_eq!(of("CONTINUATION"), Some(Finish::Paused));
+        for filter in [
+            "SAFETY",
+            "RECITATION",
+            "LANGUAGE",
+            "OTHER",
+            "BLOCKLIST",
+            "PROHIBITED_CONTENT",
+            "SPII",
+            "IMAGE_SAFETY",
+            "IMAGE_PROHIBITED_CONTENT",
+            "IMAGE_RECITATION",
+            "IMAGE_OTHER",
+            "NO_IMAGE",
+            "ESCALATION",
+            "PUP_LIMITED_DISABLED",
+            "MODEL_ARMOR",
+        ] {
+            assert_eq!(of(filter), Some(Finish::Filtered), "{filter}");
+        }
+        for wrong in [
+            "MALFORMED_FUNCTION_CALL",
+            "UNEXPECTED_TOOL_CALL",
+            "TOO_MANY_TOOL_CALLS",
+            "MISSING_THOUGHT_SIGNATURE",
+            "MALFORMED_RESPONSE",
+        ] {
+            assert_eq!(of(wrong), None, "{wrong}: another target may do better");
         }
     }
 

@@ -99,7 +99,7 @@ impl Candidate {
     fn end(self, index: u32) -> Value {
         let reason = match self.finish {
             Some(Finish::Stop(_) | Finish::Calls) | None => "STOP",
-            Some(Finish::Length) => "MAX_TOKENS",
+            Some(Finish::Length | Finish::Paused) => "MAX_TOKENS",
             Some(Finish::Filtered) => "SAFETY",
         };
         let calls = self.calls.iter().enumerate().map(|(at, call)| call_part(call, at == 0));

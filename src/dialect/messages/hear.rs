@@ -192,7 +192,8 @@ impl MessagesHearer {
         let Some(reason) = delta.stop_reason else { return };
         self.finish = Some(match &*reason.0 {
             "stop_sequence" => Finish::Stop(filled(delta.stop_sequence)),
-            "max_tokens" | "model_context_window_exceeded" | "pause_turn" => Finish::Length,
+            "max_tokens" | "model_context_window_exceeded" => Finish::Length,
+            "pause_turn" => Finish::Paused,
             "tool_use" => Finish::Calls,
             "refusal" => {
                 let why = delta.stop_details.and_then(|details| filled(details.explanation));

@@ -195,7 +195,7 @@ impl MessagesTeller {
         let (reason, sequence) = match self.finish.take() {
             Some(Finish::Stop(Some(sequence))) => ("stop_sequence", Some(sequence)),
             Some(Finish::Stop(None)) | None => ("end_turn", None),
-            Some(Finish::Length) => ("max_tokens", None),
+            Some(Finish::Length | Finish::Paused) => ("max_tokens", None),
             Some(Finish::Calls) => ("tool_use", None),
             Some(Finish::Filtered) => ("refusal", None),
         };

@@ -298,7 +298,7 @@ impl ResponsesTeller {
             }
         }
         let status = match &self.finish {
-            Some(Finish::Length | Finish::Filtered) => "incomplete",
+            Some(Finish::Length | Finish::Paused | Finish::Filtered) => "incomplete",
             _ => "completed",
         };
         let response = self.response(status);

@@ -2,6 +2,7 @@
 //! the client's own, recorded, cached and counted like any other answer.
 
 mod anthropic;
+mod between;
 mod counting;
 mod gemini;
 mod signatures;

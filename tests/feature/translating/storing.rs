@@ -47,6 +47,19 @@ async fn an_answer_that_anthropic_refused() {
 }
 
 #[tokio::test]
+async fn an_answer_that_its_provider_paused() {
+    let own = Pareto::start(OWN).await;
+    never_stored(&own, || own.ask(GENERATE, contents("sim:pause")), "CONTINUATION").await;
+    never_stored(&own, || own.ask("/v1/messages", message("sim:pause")).stream(), "pause_turn").await;
+    for config in [GEMINI, CLAUDE] {
+        let pareto = Pareto::start(config).await;
+        // OpenAI has no word for it.
+        never_stored(&pareto, || pareto.chat("sim:pause"), "\"length\"").await;
+        never_stored(&pareto, || pareto.chat("sim:pause").stream(), "\"length\"").await;
+    }
+}
+
+#[tokio::test]
 async fn an_answer_at_its_own_end_or_at_the_clients_limit_is() {
     let pareto = Pareto::start(GEMINI).await;
     for limit in [3, 500] {
