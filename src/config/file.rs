@@ -10,6 +10,7 @@ mod client;
 mod features;
 pub mod limits;
 pub mod providers;
+pub mod relevance;
 pub mod routes;
 pub mod rules;
 pub mod storage;

@@ -21,6 +21,7 @@ mod problem;
 mod quantity;
 pub mod quota;
 mod redis_url;
+pub mod relevance;
 mod report;
 pub mod route;
 pub mod rule;

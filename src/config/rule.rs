@@ -12,6 +12,7 @@ use super::condition::{Extent, Hours, Pattern, Weekday};
 use super::endpoint::Endpoint;
 use super::glob::Glob;
 use super::pointer::Pointer;
+use super::relevance::Relevance;
 use crate::text::{Class, Folding};
 
 /// One rule. Of all rules the first whose conditions hold decides.
@@ -32,6 +33,18 @@ pub struct Rule {
 pub enum State {
     /// Every vector store that it reads has no more files than this.
     Files(u64),
+    /// What is asked is too far from what the knowledge base is about.
+    Relevance(Relevance),
+}
+
+impl State {
+    /// The embedding model by which it learns from what searches find.
+    pub fn learns(&self) -> Option<&str> {
+        match self {
+            Self::Relevance(relevance) if relevance.learns() => Some(&relevance.model),
+            Self::Relevance(_) | Self::Files(_) => None,
+        }
+    }
 }
 
 /// Something that holds for a request or does not.

@@ -8,9 +8,9 @@ use super::admission::Admission;
 use super::embed::Groups;
 use super::storage::Storage;
 use super::{Gateway, Kept};
-use crate::cache::Cache;
 use crate::cache::memory::Memory;
 use crate::cache::tiers::Tiers;
+use crate::cache::{Cache, Purge};
 use crate::coalesce::Flights;
 use crate::config::{Config, Switch};
 use crate::io::Io;
@@ -24,6 +24,7 @@ use crate::route::health::Healths;
 use crate::route::sticky::Makers;
 use crate::rules::Rules;
 use crate::rules::burst::Bursts;
+use crate::rules::seen::Seen;
 use crate::rules::stores::Stores;
 use crate::telemetry::Telemetry;
 
@@ -65,6 +66,8 @@ impl Kept {
             healths: Healths::default(),
             bursts: Bursts::default(),
             stores: Stores::default(),
+            seen: Seen::default(),
+            embedding_rests: Mutex::default(),
             makers: Makers::default(),
             telemetry,
             shared,
@@ -75,6 +78,14 @@ impl Kept {
 }
 
 impl Kept {
+    /// Removes what `purge` describes, answers and vectors, and says how many those were.
+    pub fn purge(&self, purge: Purge) -> usize {
+        if let Some(store) = purge.tag.as_deref().and_then(|tag| tag.strip_prefix("vector_store:")) {
+            self.seen.wrote(Some(store));
+        }
+        self.tiers.purge(purge)
+    }
+
     /// How many requests wait for what another's call brings.
     pub fn waiters(&self) -> usize {
         self.flights.waiters() + self.fetching.waiters()

@@ -149,14 +149,17 @@ impl Gateway {
             section.because("policy", mode_name(mode), switched(self.config.features.rules, "rules"));
         }
         let mut deciding = None;
-        for (rule, why) in self.case(rules, request).await.verdicts() {
-            let why = match why {
-                None => self.unmet(&rule.state, request).await,
-                why => why,
+        let case = self.case(rules, request).await;
+        for (rule, why) in case.verdicts() {
+            let known = why.map_or_else(|| self.known_state(rule, request, &case), Err);
+            let does = super::ruling::kind(&rule.then);
+            let matches = known.is_ok();
+            let why = match known {
+                Ok(None) => does.to_owned(),
+                Ok(Some(by)) => format!("{does}: {by}"),
+                Err(why) => why,
             };
-            let matches = why.is_none();
-            let does = || super::ruling::kind(&rule.then).to_owned();
-            section.because(&*rule.name, matches, why.unwrap_or_else(does));
+            section.because(&*rule.name, matches, why);
             if matches {
                 deciding = Some(rule);
                 break;

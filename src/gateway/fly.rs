@@ -263,9 +263,11 @@ impl Gateway {
         }
         if path.starts_with("/v1/files/") {
             self.kept.stores.wrote(None);
+            self.kept.seen.wrote(None);
         }
         if let Some(id) = vector_store(path) {
             self.kept.stores.wrote(Some(id));
+            self.kept.seen.wrote(Some(id));
             let purge = crate::cache::Purge { tag: Some(format!("vector_store:{id}")), ..Default::default() };
             self.kept.tiers.purge(purge);
         }

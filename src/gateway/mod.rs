@@ -31,6 +31,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::Receiver;
+use tokio::time::Instant;
 
 use crate::cache::Cache;
 use crate::cache::tiers::Tiers;
@@ -55,6 +56,7 @@ use crate::route::sticky::Makers;
 use crate::route::{Account, Router, family};
 use crate::rules::Rules;
 use crate::rules::burst::Bursts;
+use crate::rules::seen::Seen;
 use crate::rules::stores::Stores;
 use crate::telemetry::Telemetry;
 use admission::Admission;
@@ -96,6 +98,10 @@ pub struct Kept {
     pub bursts: Bursts<Waiter>,
     /// How many files vector stores have.
     pub stores: Stores,
+    /// What searches of them have found.
+    pub seen: Seen,
+    /// Until when nothing is embedded for rules: it took too long.
+    embedding_rests: Mutex<Option<Instant>>,
     /// Which provider made what requests refer to.
     pub makers: Makers,
     /// The counts.
@@ -182,6 +188,9 @@ impl Gateway {
             }
             (None, None) => self.go(request, ruled.overrides, exchange).await,
         };
+        if let (Ok(served), Some(model)) = (&served, &ruled.learns) {
+            self.learn(model, request, served);
+        }
         let served = match (served, ruled.min_score) {
             (Ok(served), Some(least)) => Box::pin(self.floored(served, least)).await,
             (served, _) => served,

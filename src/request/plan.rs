@@ -52,6 +52,24 @@ pub struct CachePlan {
     pub only_if_cached: bool,
 }
 
+impl CachePlan {
+    /// For what pareto remembers for its own use, so long.
+    pub fn own(ttl: Duration) -> Self {
+        Self {
+            lookup: true,
+            store: true,
+            mode: Mode::Act,
+            ttl,
+            max_age: None,
+            min_fresh: Duration::ZERO,
+            max_stale: Duration::ZERO,
+            while_revalidate: Duration::ZERO,
+            if_error: Duration::ZERO,
+            only_if_cached: false,
+        }
+    }
+}
+
 impl std::fmt::Debug for CacheKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.short())

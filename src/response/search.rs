@@ -39,6 +39,41 @@ pub fn above(page: &Bytes, least: f64) -> Option<Bytes> {
     Some(left.into())
 }
 
+/// Bytes of one result's text that count: an embedding model takes no more (OpenAI: 8,192 tokens).
+const LONGEST_TEXT: usize = 8192;
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(default)]
+    data: Vec<Hit>,
+}
+
+#[derive(Deserialize)]
+struct Hit {
+    #[serde(default)]
+    content: Vec<Chunk>,
+}
+
+#[derive(Deserialize)]
+struct Chunk {
+    text: Option<String>,
+}
+
+/// The texts of a page's results, each once, at most so many; empty where it is no page.
+pub fn texts(page: &[u8], most: usize) -> Vec<String> {
+    let Ok(Found { data }) = serde_json::from_slice(page) else { return Vec::new() };
+    let mut texts: Vec<String> = Vec::new();
+    for hit in data {
+        let mut text = hit.content.into_iter().filter_map(|chunk| chunk.text).collect::<Vec<_>>().join("\n");
+        let end = (0..=LONGEST_TEXT.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+        if !text.trim().is_empty() && !texts.contains(&text) && texts.len() < most {
+            texts.push(text);
+        }
+    }
+    texts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +91,19 @@ mod tests {
         assert_eq!(floor(page, 0.0), None);
         let nothing = r#"{"object":"p", "data":[{"x":2}],"has_more":false,"next_page":null}"#;
         assert_eq!(floor(page, 1.0), Some(nothing.to_owned()));
+    }
+
+    #[test]
+    fn the_texts_of_results_are_told_each_once() {
+        let result = |text: &str| serde_json::json!({"score": 1, "content": [{"type": "text", "text": text}, {"type": "text", "text": "b"}, {"type": "image"}]});
+        let long = "é".repeat(LONGEST_TEXT);
+        let page = serde_json::json!({"data": [result("a"), result("a"), {"content": [{"text": " "}]}, {}, result(&long), result("c")]});
+        let found = texts(page.to_string().as_bytes(), 3);
+        assert_eq!(found, ["a\nb".to_owned(), long[..LONGEST_TEXT].to_owned(), "c\nb".to_owned()]);
+        assert_eq!(texts(page.to_string().as_bytes(), 1).len(), 1);
+        for page in ["", "[]", "{}", r#"{"data":7}"#, r#"{"data":[{"content":7}]}"#] {
+            assert_eq!(texts(page.as_bytes(), 3), [""; 0], "{page}");
+        }
     }
 
     #[test]

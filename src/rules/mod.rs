@@ -10,6 +10,8 @@ pub mod edit;
 mod index;
 mod judge;
 mod patterns;
+pub mod relevance;
+pub mod seen;
 pub mod stand_in;
 pub mod stores;
 mod words;
@@ -136,6 +138,11 @@ impl<'c> Case<'c, '_> {
     /// Every rule in its order, with why it does not hold where it does not.
     pub fn verdicts(&self) -> impl Iterator<Item = (&'c Rule, Option<String>)> {
         self.rules.rules.iter().map(|rule| (rule, self.judge(rule).err().map(|unmet| self.words(unmet))))
+    }
+
+    /// What the user said last, where nothing but text came with it.
+    pub fn question(&self) -> Option<&str> {
+        self.content()?.last.as_ref().filter(|last| last.alone).map(|last| &*last.text)
     }
 
     /// What is said in the request; `None` where it cannot be read.

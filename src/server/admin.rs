@@ -249,7 +249,7 @@ impl Admin {
             *field = Some(value.into_owned());
         }
         let described = format!("{purge:?}");
-        let removed = self.shared.gateway.load().kept().tiers.purge(purge);
+        let removed = self.shared.gateway.load().kept().purge(purge);
         tracing::info!(removed, purge = described, "cache purged");
         Answer::json(StatusCode::OK, &json!({"removed": removed}))
     }

@@ -19,6 +19,11 @@ const OVERHEADS: [f64; 10] = [0.000_02, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.
 
 /// Measured over estimated.
 const RATIOS: [f64; 11] = [0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.05, 1.1, 1.25, 1.5, 2.0];
+/// Cosine similarity: thresholds are chosen among these.
+const SCORES: [f64; 20] = [
+    0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9,
+    0.95,
+];
 /// Inputs of one embedding call, up to what a provider takes.
 const INPUTS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0];
 
@@ -54,6 +59,10 @@ pub struct Metrics {
     pub observed_calls: IntCounterVec,
     /// Requests that a rule decided about.
     pub rules: IntCounterVec,
+    /// How relevant rules found questions.
+    pub rule_score: HistogramVec,
+    /// Questions of which a rule could not tell.
+    pub rule_unscored: IntCounterVec,
     /// Requests that a client's SDK has sent before.
     pub client_retries: IntCounter,
     /// Requests that a limit refused.
@@ -270,6 +279,16 @@ impl Metrics {
                 "rules_matched_total",
                 "Requests a rule decided about, by what it did; observed: would have done.",
                 &["rule", "action"],
+            )?,
+            rule_score: make.add(HistogramVec::new(
+                HistogramOpts::new("rule_score", "How relevant a rule found what was asked: cosine similarity.")
+                    .buckets(SCORES.to_vec()),
+                &["rule"],
+            ))?,
+            rule_unscored: make.counters(
+                "rule_unscored_total",
+                "Questions whose relevance a rule could not tell, by why.",
+                &["rule", "reason"],
             )?,
             client_retries: make
                 .counter("client_retries_total", "Requests that the client's SDK says it has sent before.")?,

@@ -106,6 +106,15 @@ impl Telemetry {
         self.metrics.rules.with_label_values(&[&*rule, action]).inc();
     }
 
+    /// Counts how relevant a rule found a question, or in one word why it could not tell.
+    pub fn scored(&self, rule: &str, score: Result<f64, &str>) {
+        let (rule, ()) = self.rules.get(rule, |_| ());
+        match score {
+            Ok(score) => self.metrics.rule_score.with_label_values(&[&*rule]).observe(score),
+            Err(reason) => self.metrics.rule_unscored.with_label_values(&[&*rule, reason]).inc(),
+        }
+    }
+
     fn tenant(&self, name: &str) -> (std::sync::Arc<str>, TenantCounters) {
         self.tenants.get(name, |label| TenantCounters::new(&self.metrics, label))
     }

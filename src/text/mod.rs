@@ -6,6 +6,7 @@ mod arabic;
 mod class;
 mod code;
 mod emoji;
+mod language;
 mod normal;
 mod punctuation;
 mod runs;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use class::{Class, consists_of};
 use code::Part;
+pub use language::{Language, Script, is_written_in};
 
 /// Longer texts (in bytes) are not folded: they are documents, not something people type again.
 pub const LONGEST: usize = 16 * 1024;

@@ -18,6 +18,7 @@ mod limits;
 mod metering;
 mod normalise;
 mod redis;
+mod relevance;
 mod reload;
 mod retrieval;
 mod routes;

@@ -2,7 +2,7 @@
 
 use super::Report;
 use super::positive_at;
-use super::rules::when::{conditions, state};
+use super::rules::when::{asked_last, conditions};
 use super::url;
 use crate::config::file::limits::{Alert as WrittenAlert, Hits, Limit as Written, OnExhausted as WrittenEnd};
 use crate::config::file::rules::When;
@@ -81,9 +81,9 @@ fn limit(written: &Written, path: &Path, report: &mut Report) -> Limit {
 
 /// Which requests a limit is for. What only a provider can tell is not asked for each of them.
 fn when(written: &When, path: &Path, report: &mut Report) -> Vec<Condition> {
-    if !state(written).is_empty() {
+    for setting in asked_last(written) {
         report.wrong_key(
-            &path.key("files"),
+            &path.key(setting),
             "is asked of a provider, and a limit is decided by the request alone; leave it out, or deny by a rule",
         );
     }

@@ -1,5 +1,6 @@
 //! `rules:` as written -> as meant.
 
+mod relevance;
 mod then;
 pub(super) mod when;
 
@@ -9,7 +10,7 @@ use super::Report;
 use crate::config::endpoint::Endpoint;
 use crate::config::file::rules::Rule as Written;
 use crate::config::problem::Path;
-use crate::config::rule::{Action, EndpointSet, Rule, Verdict};
+use crate::config::rule::{Action, EndpointSet, Rule, State, Verdict};
 
 /// More rules than anybody keeps in order.
 const MOST: usize = 20_000;
@@ -60,7 +61,7 @@ fn rule(written: &Written, path: &Path, report: &mut Report) -> Rule {
     let rule = Rule {
         name: written.name.as_str().into(),
         when: when::conditions(&written.when, &when, report),
-        state: when::state(&written.when),
+        state: when::state(&written.when, &when, report),
         then: then::action(&written.then, &then, report),
     };
     if rule.when.is_empty() && rule.state.is_empty() && !report.doubts(&when) {
@@ -105,10 +106,20 @@ fn check_reach(rule: &Rule, path: &Path, report: &mut Report) {
     let burst = rule.then.burst.as_ref().map(|_| (then.key("burst"), only(&TURNS), "turns are merged at"));
     let searches = only(&[Endpoint::VectorStoreSearch]);
     let floor = rule.then.min_score.map(|_| (then.key("min_score"), searches, "results are scored at"));
-    let retrieves = only(&[Endpoint::VectorStoreSearch, Endpoint::Responses]);
-    let files =
-        rule.state.first().map(|_| (path.key("when").key("files"), retrieves, "vector stores are read at"));
-    for (setting, fit, what) in [answer, burst, floor, files].into_iter().flatten() {
+    let when = path.key("when");
+    let state = rule.state.iter().map(|state| match state {
+        State::Files(_) => {
+            let retrieves = only(&[Endpoint::VectorStoreSearch, Endpoint::Responses]);
+            (when.key("files"), retrieves, "vector stores are read at")
+        }
+        State::Relevance(relevance) if relevance.learns() => {
+            (when.key("relevance"), searches, "without examples, results are seen at")
+        }
+        State::Relevance(_) => {
+            (when.key("relevance"), only(&CONVERSATIONS).or(searches), "something is asked at")
+        }
+    });
+    for (setting, fit, what) in [answer, burst, floor].into_iter().flatten().chain(state) {
         let beyond = rule.endpoints().and(fit.complement());
         if beyond != EndpointSet::NONE {
             let names = |set: EndpointSet| set.iter().map(Endpoint::name).collect::<Vec<_>>().join(", ");

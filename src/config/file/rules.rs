@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Period;
 use super::burst::Burst;
+use super::relevance::Relevance;
 use crate::config::condition::{Decimal, Extent, Hours, MethodName, Pattern, Weekday};
 use crate::config::endpoint::Endpoint;
 use crate::config::glob::Glob;
@@ -60,6 +61,8 @@ pub struct When {
     /// Every vector store that is read (searched, or by file_search) has at most so many files: 0. Read
     /// from the provider with the caller's key; where it cannot be, the rule does not hold.
     pub files: Option<Count>,
+    /// How far what is asked is from what the knowledge base is about.
+    pub relevance: Option<Relevance>,
     /// More conditions, all of which must hold.
     pub all: Vec<When>,
     /// More conditions, one of which must hold.

@@ -29,6 +29,7 @@ use crate::request::key::CacheKey;
 pub use call::Reply;
 pub use gather::Groups;
 pub use stored::Looking;
+pub(super) use text::Caller;
 
 /// What became of an input.
 #[derive(Clone)]

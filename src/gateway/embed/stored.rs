@@ -131,7 +131,7 @@ impl Gateway {
     }
 
     /// The vector under a key in memory, if a request with this plan may have it.
-    pub(super) fn fresh_vector(&self, key: &CacheKey, plan: &CachePlan) -> Option<Arc<Vector>> {
+    pub(in crate::gateway) fn fresh_vector(&self, key: &CacheKey, plan: &CachePlan) -> Option<Arc<Vector>> {
         let vector = self.kept.vectors.find(key).filter(|_| plan.lookup && plan.mode == Mode::Act)?.entry;
         (vector.freshness(plan, self.io.clock.now()) == Freshness::Fresh).then_some(vector)
     }

@@ -63,7 +63,7 @@ pub(super) fn stores<'r>(request: &'r ApiRequest<'_>) -> Vec<Cow<'r, str>> {
 
 impl Gateway {
     /// The account whose stores a request reads: that of the first target it would be sent to.
-    fn reads_at(&self, request: &ApiRequest) -> Option<&Account> {
+    pub(super) fn reads_at(&self, request: &ApiRequest) -> Option<&Account> {
         let route = self.router.route(request.endpoint.family(), request.model())?;
         route.targets.first().map(|target| &*target.account)
     }

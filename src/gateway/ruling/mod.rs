@@ -5,7 +5,10 @@ mod burst;
 mod files;
 mod floor;
 mod passing;
+mod relevance;
 mod rewrite;
+
+use std::sync::Arc;
 
 use crate::config::Mode;
 use crate::config::rule::{Action, CacheOverride, Rule, State, Verdict};
@@ -13,6 +16,7 @@ use crate::exchange::{Exchange, Observed};
 use crate::gateway::{Gateway, READ_ASIDE};
 use crate::request::ApiRequest;
 use crate::request::content::Content;
+use crate::rules::relevance::Unscored;
 use crate::rules::{Asked, Case, Rules};
 use rewrite::Rewritten;
 
@@ -33,6 +37,15 @@ pub(super) struct Ruled {
     pub(super) burst: Option<Box<Bursting>>,
     /// The request to go on with, where it is another.
     pub(super) rewritten: Option<Box<Rewritten>>,
+    /// What a search finds is learned, by this embedding model.
+    pub(super) learns: Option<Box<str>>,
+}
+
+/// The rule that decides, and what was found out on the way to it.
+#[derive(Default)]
+struct Deciding<'c> {
+    rule: Option<&'c Rule>,
+    learns: Option<&'c str>,
 }
 
 /// What a rule changes in a request's plan.
@@ -47,7 +60,7 @@ pub(super) struct Overrides {
 impl Gateway {
     /// Lets the rules decide about a request, and counts what they did.
     pub(super) async fn rule(
-        &self,
+        self: &Arc<Self>,
         rules: &Rules,
         request: &ApiRequest<'_>,
         exchange: &mut Exchange,
@@ -56,7 +69,8 @@ impl Gateway {
         if mode == Mode::Skip {
             return Ruled::default();
         }
-        let deciding = self.deciding(rules, request).await;
+        let Deciding { rule: deciding, learns } = self.deciding(rules, request).await;
+        let learns = learns.map(Box::from);
         if let Some(rule) = deciding {
             self.kept
                 .telemetry
@@ -65,11 +79,11 @@ impl Gateway {
         let Some(rule) = deciding.filter(|_| mode == Mode::Act) else {
             let answers = deciding.is_some_and(|rule| kind(&rule.then) == "answer");
             exchange.observed = answers.then_some(Observed::Rules);
-            return Ruled { rewritten: self.rewritten(None, request).await, ..Ruled::default() };
+            return Ruled { rewritten: self.rewritten(None, request).await, learns, ..Ruled::default() };
         };
         exchange.rule = Some(rule.name.clone());
         exchange.tags = rule.then.tags.clone();
-        self.ruled(rule, request).await
+        Ruled { learns, ..self.ruled(rule, request).await }
     }
 
     /// What the rule that decides makes of a request.
@@ -82,28 +96,38 @@ impl Gateway {
                 let burst = then.burst.clone();
                 let burst = burst.map(|settings| Box::new(Bursting { rule: rule.name.clone(), settings }));
                 let rewritten = self.rewritten(Some(then), request).await;
-                Ruled { verdict: None, overrides, min_score: then.min_score, burst, rewritten }
+                Ruled { overrides, min_score: then.min_score, burst, rewritten, ..Ruled::default() }
             }
             verdict => Ruled { verdict: verdict.clone(), overrides, ..Ruled::default() },
         }
     }
 
     /// The rule that decides about a request.
-    pub(super) async fn deciding<'c>(&self, rules: &'c Rules, request: &ApiRequest<'_>) -> Option<&'c Rule> {
+    async fn deciding<'c>(self: &Arc<Self>, rules: &'c Rules, request: &ApiRequest<'_>) -> Deciding<'c> {
         let case = self.case(rules, request).await;
+        let mut learns = None;
         for rule in case.holding() {
-            if rule.state.is_empty() || self.finds(&rule.state, request).await {
-                return Some(rule);
+            if rule.state.is_empty() {
+                return Deciding { rule: Some(rule), learns };
+            }
+            learns = rule.state.iter().find_map(State::learns).or(learns);
+            if Box::pin(self.finds(rule, request, &case)).await {
+                return Deciding { rule: Some(rule), learns };
             }
         }
-        None
+        Deciding { rule: None, learns }
     }
 
     /// Whether a retrieval is in the state that a rule is for. What cannot be found out does not hold.
-    async fn finds(&self, state: &[State], request: &ApiRequest<'_>) -> bool {
-        for condition in state {
+    async fn finds(self: &Arc<Self>, rule: &Rule, request: &ApiRequest<'_>, case: &Case<'_, '_>) -> bool {
+        for condition in &rule.state {
             let holds = match condition {
-                State::Files(most) => Box::pin(self.has_files(request, *most)).await,
+                State::Files(most) => self.has_files(request, *most).await,
+                State::Relevance(relevance) => {
+                    let score = self.relevance(relevance, request, case).await;
+                    self.kept.telemetry.scored(&rule.name, score.map_err(Unscored::name));
+                    score.is_ok_and(|score| score < relevance.below)
+                }
             };
             if !holds {
                 return false;
@@ -112,17 +136,32 @@ impl Gateway {
         true
     }
 
-    /// Why a retrieval is not known to be in the state that a rule is for; nothing is sent to find out.
-    pub(super) async fn unmet(&self, state: &[State], request: &ApiRequest<'_>) -> Option<String> {
-        for condition in state {
-            let unmet = match condition {
-                State::Files(most) => self.too_many_files(request, *most),
-            };
-            if unmet.is_some() {
-                return unmet;
+    /// By what a retrieval is known to be in the state that a rule is for; nothing is sent to find out.
+    ///
+    /// # Errors
+    /// Why it is not known to be.
+    pub(super) fn known_state(
+        &self,
+        rule: &Rule,
+        request: &ApiRequest,
+        case: &Case,
+    ) -> Result<Option<String>, String> {
+        let mut by = None;
+        for condition in &rule.state {
+            match condition {
+                State::Files(most) => self.too_many_files(request, *most).map_or(Ok(()), Err)?,
+                State::Relevance(relevance) => {
+                    let score = self.known_relevance(relevance, request, case);
+                    let score = score.map_err(|unscored| unscored.words(relevance))?;
+                    let below = relevance.below;
+                    if score >= below {
+                        return Err(format!("relevance is {score:.2}, not below {below}"));
+                    }
+                    by = Some(format!("relevance is {score:.2}, below {below}"));
+                }
             }
         }
-        None
+        Ok(by)
     }
 
     /// A request under the rules. What is said in a large one is read on a thread of its own.

@@ -90,9 +90,9 @@ fn combined(written: &When, path: &Path, report: &mut Report) -> Vec<Condition> 
 /// The conditions of one element of `all`, `any` or `not`, as one.
 fn nested(written: &When, path: &Path, report: &mut Report) -> Condition {
     let mut found = conditions(written, path, report);
-    if written.files.is_some() {
+    for setting in asked_last(written) {
         report.wrong_key(
-            &path.key("files"),
+            &path.key(setting),
             "is asked last and of somebody else: write it beside all, any and not, directly under when",
         );
     }
@@ -150,7 +150,17 @@ fn last_message(written: &LastMessage, path: &Path, report: &mut Report) -> Vec<
     found
 }
 
+/// The conditions among these that are told by somebody else.
+pub(in crate::config::check) fn asked_last(written: &When) -> impl Iterator<Item = &'static str> {
+    let given = [("files", written.files.is_some()), ("relevance", written.relevance.is_some())];
+    given.into_iter().filter(|(_, given)| *given).map(|(setting, _)| setting)
+}
+
 /// What a retrieval would find.
-pub(in crate::config::check) fn state(written: &When) -> Vec<State> {
-    written.files.map(|files| State::Files(files.0.into())).into_iter().collect()
+pub(super) fn state(written: &When, path: &Path, report: &mut Report) -> Vec<State> {
+    let files = written.files.map(|files| State::Files(files.0.into()));
+    let relevance = written.relevance.as_ref();
+    let relevance =
+        relevance.map(|written| super::relevance::relevance(written, &path.key("relevance"), report));
+    files.into_iter().chain(relevance.map(State::Relevance)).collect()
 }
