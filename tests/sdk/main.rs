@@ -7,7 +7,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod compare;
+mod frameworks;
 mod library;
+mod ruled;
 mod translated;
 
 use pareto::config::{Config, Environment};
@@ -38,10 +40,15 @@ async fn sees_the_same(library: Library) {
 /// A sidecar with its built-in defaults before a provider of all three families.
 fn before(provider: &Provider) -> Sidecar {
     let (url, origin) = (provider.url(), provider.origin());
-    let file = format!(
-        "listen: 127.0.0.1:0\nadmin: {{listen: \"127.0.0.1:0\"}}\nproviders:\n  openai: {{url: \"{url}\"}}\n  \
+    sidecar(&format!(
+        "providers:\n  openai: {{url: \"{url}\"}}\n  \
          anthropic: {{url: \"{origin}\", dialect: anthropic}}\n  gemini: {{url: \"{origin}\", dialect: gemini}}\n"
-    );
+    ))
+}
+
+/// A sidecar with these settings beside its addresses.
+fn sidecar(sections: &str) -> Sidecar {
+    let file = format!("listen: 127.0.0.1:0\nadmin: {{listen: \"127.0.0.1:0\"}}\n{sections}");
     let environment = Environment::process();
     let config = Config::load(&file, &environment).unwrap();
     let listeners = Listeners::bind(config.listen, config.admin.listen).unwrap();

@@ -3,23 +3,20 @@
 
 use std::process::Stdio;
 
-use pareto::config::{Config, Environment};
 use pareto::demo::provider::{Behaviour, Provider};
-use pareto::server::{Listeners, Source};
 use pareto::sidecar::Sidecar;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::library::{Library, root};
+use crate::sidecar;
 
 /// `gpt-*` is served by Anthropic, `o4-*` by Gemini, all else by an OpenAI server that only chats.
 fn before(provider: &Provider) -> Sidecar {
     let (url, origin) = (provider.url(), provider.origin());
-    let file = format!(
-        "listen: 127.0.0.1:0
-admin: {{listen: \"127.0.0.1:0\"}}
-providers:
+    sidecar(&format!(
+        "providers:
   claude: {{url: \"{origin}\", dialect: anthropic, keys: [sk-claude]}}
   gemini: {{url: \"{origin}\", dialect: gemini, keys: [g-key]}}
   local: {{url: \"{url}\", keys: [sk-local], responses: false, translate: true}}
@@ -28,12 +25,7 @@ routes:
   - {{models: [\"o4-*\"], targets: [{{provider: gemini, model: gemini-3.8-flash}}]}}
   - {{models: [\"*\"], targets: [{{provider: local, model: gpt-4o}}]}}
 "
-    );
-    let environment = Environment::process();
-    let config = Config::load(&file, &environment).unwrap();
-    let listeners = Listeners::bind(config.listen, config.admin.listen).unwrap();
-    let source = Source::Fixed(Box::new(config.clone()));
-    Sidecar::start(config, source, environment, listeners, None).unwrap()
+    ))
 }
 
 /// Runs a library's scenarios: all succeed, but for those that ask for what cannot be said. Then the

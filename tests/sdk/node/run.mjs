@@ -1,10 +1,10 @@
 // Runs SDK scenarios against a base URL and prints one JSON object per scenario.
 //
-//     node run.mjs PACKAGE BASE_URL [--all | --translated] [--only NAME]
+//     node run.mjs PACKAGE BASE_URL [--all | --translated | --ruled] [--only NAME]
 //
 // PACKAGE is the directory whose node_modules to use (openai-6 or openai-7); BASE_URL is what an OpenAI
 // client takes. With --all the Anthropic and Gemini clients run too; with --translated only
-// those scenarios that are answered by a provider of another API. The lines have the form of
+// those scenarios that are answered by a provider of another API, with --ruled only those that rules answer. The lines have the form of
 // ../python/run.py's.
 
 import { randomUUID } from 'node:crypto';
@@ -20,7 +20,8 @@ const site = {
   run: randomUUID(),
 };
 
-const first = process.argv.includes('--translated') ? './translated_scenarios.mjs' : './openai_scenarios.mjs';
+const own = ['translated', 'ruled'].find((table) => process.argv.includes(`--${table}`));
+const first = `./${own ?? 'openai'}_scenarios.mjs`;
 const tables = [(await import(first)).scenarios(load)];
 if (process.argv.includes('--all')) {
   tables.push((await import('./other_scenarios.mjs')).scenarios(load));

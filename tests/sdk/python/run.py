@@ -1,16 +1,17 @@
 """Runs SDK scenarios against a base URL and prints one JSON object per scenario.
 
-    run.py BASE_URL [--all | --translated] [--only NAME]
+    run.py BASE_URL [--all | --translated | --ruled | --frameworks] [--only NAME]
 
 BASE_URL is what an OpenAI client takes (it ends in /v1). With --all the Anthropic and Gemini clients run
-too, against the same host. With --translated those scenarios run that are answered by a provider of another
-API. Each line is {"scenario", "transport", "outcome", "result"}: everything the
+too, against the same host. With --translated only those scenarios run that are answered by a provider of
+another API, with --ruled those that rules answer, with --frameworks those of LangChain and LlamaIndex. Each line is {"scenario", "transport", "outcome", "result"}: everything the
 application could see, with ids and times masked, so that two runs can be compared for equality.
 `transport` marks scenarios whose failure a proxy reports in its own words.
 """
 
 import argparse
 import asyncio
+import importlib
 import inspect
 import json
 import sys
@@ -18,12 +19,16 @@ import uuid
 
 from normalise import failure, plain
 
+# Tables of their own, each a module.
+TABLES = ("translated", "ruled", "frameworks")
+
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("base_url")
     parser.add_argument("--all", action="store_true")
-    parser.add_argument("--translated", action="store_true")
+    for name in TABLES:
+        parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--only")
     arguments = parser.parse_args()
     site = Site(arguments.base_url)
@@ -33,10 +38,9 @@ def main():
 
 
 def scenarios(arguments):
-    if arguments.translated:
-        import translated
-
-        return translated.SCENARIOS
+    for name in TABLES:
+        if getattr(arguments, name):
+            return importlib.import_module(name).SCENARIOS
     # Each of them fills the table.
     import openai_chat
     import openai_endpoints
