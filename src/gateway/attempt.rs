@@ -3,9 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use super::Gateway;
+use super::fare::{Fare, Seat};
 use super::fly::Flight;
 use super::leg::Leg;
-use super::metering::Fare;
 use crate::exchange::Flown;
 use crate::response::recording::{Recorder, Recording};
 use crate::route::Target;
@@ -24,6 +24,10 @@ pub(super) struct Attempt<'f> {
     leave: Option<Leave>,
     busy: Option<Busy>,
     fare: Option<&'f Fare>,
+    /// What it holds of the limits of its provider.
+    seat: Option<Seat>,
+    /// Nothing more is learned of it: it is in the books.
+    closed: bool,
     recording: &'f Recording,
 }
 
@@ -33,6 +37,7 @@ impl Gateway {
         &'f self,
         flight: &'f Flight,
         leg: &mut Leg,
+        seat: Option<Seat>,
         recorder: &'f Recorder,
         cut: &'f Cut,
     ) -> Attempt<'f> {
@@ -45,8 +50,25 @@ impl Gateway {
         let flown =
             Flown::new(target.account.name.clone(), flight.endpoint, flight.tenant.clone(), asked, now);
         let busy = target.occupy();
+        if let Some(fare) = &flight.fare {
+            fare.depart(target.asked(flight.model.as_deref()));
+        }
+        if let Some(seat) = &seat {
+            seat.depart();
+        }
         let (leave, fare, recording) = (leg.asking.leave.take(), flight.fare.as_ref(), recorder.recording());
-        Attempt { flown, gateway: self, target: leg.target().clone(), cut, leave, busy, fare, recording }
+        Attempt {
+            flown,
+            gateway: self,
+            target: leg.target().clone(),
+            cut,
+            leave,
+            busy,
+            fare,
+            seat,
+            closed: false,
+            recording,
+        }
     }
 }
 
@@ -74,8 +96,12 @@ impl Attempt<'_> {
     }
 }
 
-impl Drop for Attempt<'_> {
-    fn drop(&mut self) {
+impl Attempt<'_> {
+    /// Puts it into the books: what it consumed is settled where it counts.
+    pub(super) fn close(&mut self) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
         self.busy.take();
         if self.flown.result == Flown::UNDER_WAY {
             self.flown.result = match self.cut.get() {
@@ -89,8 +115,18 @@ impl Drop for Attempt<'_> {
             };
         }
         if let Some(fare) = self.fare {
-            self.gateway.meter(fare, &mut self.flown, self.recording);
+            let used = self.gateway.meter(fare, &mut self.flown, self.recording);
+            fare.ended(self.flown.model.as_deref(), used);
+            if let Some(seat) = self.seat.take() {
+                seat.settle(used);
+            }
         }
         self.gateway.kept.telemetry.flown(&self.flown, self.gateway.io.clock.now());
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.close();
     }
 }

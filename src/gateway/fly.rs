@@ -10,9 +10,9 @@ use http::header::{self, HeaderValue};
 use super::Gateway;
 use super::attempt::Cut;
 use super::decide::Decision;
+use super::fare::Fare;
 use super::head::put;
 use super::leg::{Asked, Leg, Question};
-use super::metering::Fare;
 use super::record::{Recorded, Storable};
 use super::translate::Wording;
 use super::travel::{Departure, unsaid};
@@ -170,9 +170,6 @@ impl Gateway {
         let total = departure.course.route().total;
         let first = departure.leg.target().account.name.clone();
         let cut = Cut::new();
-        if let Some(fare) = &mut flight.fare {
-            fare.depart();
-        }
         let recorded = {
             let travel = std::pin::pin!(self.travel(&flight, departure, &recorder, &cut));
             tokio::select! {

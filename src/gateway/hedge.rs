@@ -8,6 +8,7 @@ use tokio::time::sleep;
 
 use super::Gateway;
 use super::attempt::{Attempt, Cut};
+use super::fare::Seat;
 use super::fly::Flight;
 use super::leg::{Asked, Leg};
 use super::opening::{Failure, Opened};
@@ -34,10 +35,11 @@ impl Gateway {
         &'f self,
         flight: &'f Flight,
         mut leg: Leg,
+        seat: Option<Seat>,
         recorder: &'f Recorder,
         cut: &'f Cut,
     ) -> Run<'f> {
-        let attempt = self.attempt(flight, &mut leg, recorder, cut);
+        let attempt = self.attempt(flight, &mut leg, seat, recorder, cut);
         Run { leg, attempt }
     }
 
@@ -63,7 +65,7 @@ impl Gateway {
             tokio::select! {
                 biased;
                 opened = &mut opening => Race::First(opened),
-                () = sleep(after) => match self.second(flight, course, asked, recorder, cut) {
+                () = sleep(after) => match self.second(flight, course, asked, recorder, cut).await {
                     None => Race::First(opening.await),
                     Some(run) => {
                         let run = second.insert(run);
@@ -89,8 +91,8 @@ impl Gateway {
         }
     }
 
-    /// The second run, where there is a target for it.
-    fn second<'f>(
+    /// The second run, where there is a target for it and limits have room.
+    async fn second<'f>(
         &'f self,
         flight: &'f Flight,
         course: &mut Course,
@@ -103,8 +105,9 @@ impl Gateway {
             return None;
         }
         let asking = course.beside(self.io.clock.now())?;
+        let (asking, seat) = self.seated(flight, course, asking).await?;
         let leg = asked.leg(asking).ok()?;
-        Some(self.run(flight, leg, recorder, cut))
+        Some(self.run(flight, leg, seat, recorder, cut))
     }
 }
 

@@ -1,37 +1,17 @@
-//! What a flight consumed in all its attempts, settled once with the limits that let it through.
-
-use parking_lot::Mutex;
+//! What a call consumed: as the provider says, or as much as can be told where it did not.
 
 use super::Gateway;
+use super::fare::Fare;
 use crate::exchange::Flown;
 use crate::limits::estimate::Estimate;
 use crate::limits::ledger::Amounts;
-use crate::limits::{Attempt, Permit};
 use crate::response::price::Cost;
 use crate::response::recording::{Frame, Recording};
 use crate::response::usage::Usage;
 
-/// What a flight holds of the limits that let it through.
-pub(super) struct Fare {
-    permit: Permit,
-    attempt: Option<Attempt>,
-    estimate: Option<Estimate>,
-    /// What the attempts that have ended consumed. One flight holds room for one attempt; what a second
-    /// one consumes beyond it counts all the same.
-    used: Mutex<Used>,
-}
-
-/// Input and output tokens, and pico-USD.
-#[derive(Clone, Copy, Default)]
-struct Used {
-    input: u64,
-    output: u64,
-    cost: u64,
-}
-
 /// How it is known what a call consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Basis {
+pub(super) enum Basis {
     /// The provider said.
     Measured,
     /// It broke off before the provider said: the input and what was streamed, by the tokenizer.
@@ -41,7 +21,8 @@ enum Basis {
 }
 
 impl Basis {
-    const fn name(self) -> &'static str {
+    /// Its name in metrics.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Measured => "measured",
             Self::Estimated => "estimated",
@@ -50,46 +31,10 @@ impl Basis {
     }
 }
 
-impl Fare {
-    /// The fare of a request that was let through.
-    pub(super) fn new(permit: Permit, estimate: Option<Estimate>) -> Self {
-        Self { permit, attempt: None, estimate, used: Mutex::default() }
-    }
-
-    /// The call goes out: from now on it counts.
-    pub(super) fn depart(&mut self) {
-        self.permit.depart();
-        let mut attempt = self.permit.attempt();
-        attempt.sent();
-        self.attempt = Some(attempt);
-    }
-
-    /// Counts what all attempts consumed.
-    pub(super) fn settle(mut self) {
-        let Used { input, output, cost } = *self.used.get_mut();
-        if let Some(attempt) = self.attempt.take() {
-            attempt.settle(&Amounts::consumed(input, output, cost));
-        }
-    }
-
-    /// Settles what this request's part of one or several calls consumed, and says how that is known.
-    /// `None` where there was no call, or it is settled already.
-    pub(super) fn settle_part(&mut self, used: &Usage, cost: Cost) -> Option<&'static str> {
-        let attempt = self.attempt.take()?;
-        let basis = match used.input {
-            _ if used.estimated => Basis::Estimated,
-            0 => Basis::Unbilled,
-            _ => Basis::Measured,
-        };
-        attempt.settle(&Amounts::consumed(used.input, used.output, cost.pico_usd()));
-        Some(basis.name())
-    }
-}
-
 impl Gateway {
     /// Notes what an attempt consumed. Where the provider did not say, as with a stream that was cut off,
     /// that is estimated, and `flown` says so.
-    pub(super) fn meter(&self, fare: &Fare, flown: &mut Flown, recording: &Recording) {
+    pub(super) fn meter(&self, fare: &Fare, flown: &mut Flown, recording: &Recording) -> Used {
         let metrics = &self.kept.telemetry.metrics;
         let basis = basis(flown);
         if let (Basis::Estimated, Some(estimate)) = (basis, &fare.estimate) {
@@ -105,10 +50,29 @@ impl Gateway {
         }
         metrics.limit_settlements.with_label_values(&[basis.name()]).inc();
         let usage = flown.usage.unwrap_or_default();
-        let mut used = fare.used.lock();
-        used.input += usage.input;
-        used.output += usage.output;
-        used.cost += flown.cost.map_or(0, Cost::pico_usd);
+        Used { input: usage.input, output: usage.output, cost: flown.cost.map_or(0, Cost::pico_usd) }
+    }
+}
+
+/// Input and output tokens, and pico-USD.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Used {
+    pub(super) input: u64,
+    pub(super) output: u64,
+    pub(super) cost: u64,
+}
+
+impl Used {
+    /// Adds what another call consumed.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cost = self.cost.saturating_add(other.cost);
+    }
+
+    /// As limits count it.
+    pub(super) fn amounts(&self) -> Amounts {
+        Amounts::consumed(self.input, self.output, self.cost)
     }
 }
 

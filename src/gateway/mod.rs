@@ -9,6 +9,7 @@ mod decide;
 mod embed;
 mod events;
 pub mod explain;
+mod fare;
 mod fly;
 mod head;
 mod hedge;

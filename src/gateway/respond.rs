@@ -10,8 +10,8 @@ use http::{StatusCode, header};
 
 use super::Gateway;
 use super::decide::Decision;
+use super::fare::Fare;
 use super::head::{Note, Served};
-use super::metering::Fare;
 use crate::cache;
 use crate::cache::entry::Entry;
 use crate::cache::stored::{Freshness, Stored};
@@ -212,7 +212,14 @@ impl Gateway {
                     }
                 },
             };
-            let head = playback.head().await?;
+            let head = match playback.head().await {
+                // A limit that had no room for the leader may have some for another.
+                Err(error) if error.is_limit() && followed.is_some() => {
+                    shared = None;
+                    continue;
+                }
+                head => head?,
+            };
             // A judgement of the leader's own key or allowance is not for a caller with another.
             if followed.is_some_and(|credential| credential != request.credential())
                 && judges_caller(head.status)

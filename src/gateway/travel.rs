@@ -53,7 +53,10 @@ impl Gateway {
             sleep(pause).await;
         }
         let asked = asked.as_deref();
-        let mut run = self.run(flight, leg, recorder, cut);
+        let mut run = match self.first_seat(flight, leg, &mut course, asked).await {
+            Ok((leg, seat)) => self.run(flight, leg, seat, recorder, cut),
+            Err(error) => return error.into(),
+        };
         loop {
             let (mut ended, opened) = self.open_hedged(flight, run, &mut course, asked, recorder, cut).await;
             let attempts = course.made();
@@ -63,15 +66,25 @@ impl Gateway {
                 }
                 Err(failure) => failure,
             };
-            if let Some(leg) = self.unproved(&ended.leg, &mut course, &failure, flight, recorder) {
+            ended.attempt.close();
+            if let Some(leg) = self.unproved(&ended.leg, &mut course, &failure, flight, recorder)
+                && let Ok(seat) = self.seat(flight, leg.target(), false).await
+            {
                 drop(ended);
-                run = self.run(flight, leg, recorder, cut);
+                run = self.run(flight, leg, seat, recorder, cut);
                 continue;
             }
             let onward = asked.and_then(|asked| {
                 self.onward(flight, &mut course, &failure, recorder, deadline).map(|onward| (asked, onward))
             });
-            let Some((asked, Onward { asking, wait })) = onward else {
+            let onward = match onward {
+                Some((asked, Onward { asking, wait })) => {
+                    let seated = self.seated(flight, &mut course, asking).await;
+                    seated.map(|(asking, seat)| (asked, asking, seat, wait))
+                }
+                None => None,
+            };
+            let Some((asked, asking, seat, wait)) = onward else {
                 return match told(failure, &course, attempts) {
                     Ok(opened) => self.record(flight, opened, attempts, recorder, &mut ended.attempt).await,
                     Err(error) => error.into(),
@@ -87,7 +100,7 @@ impl Gateway {
                 Ok(leg) => leg,
                 Err(error) => return unsaid(target, &error).into(),
             };
-            run = self.run(flight, leg, recorder, cut);
+            run = self.run(flight, leg, seat, recorder, cut);
         }
     }
 

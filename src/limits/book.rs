@@ -219,7 +219,10 @@ impl Ledger for Book {
     async fn reserve(&self, claims: &[Claim<'_>]) -> Result<Vec<Held>, Refused> {
         let (held, leases) = self.reserve_all(claims).map_err(Refused::Short)?;
         if let (Some(journal), false) = (self.journal.get(), leases.is_empty()) {
+            // Who asked may leave while that is written.
+            let mut undone = Undone { book: self, held };
             journal.lease(leases).await;
+            return Ok(std::mem::take(&mut undone.held));
         }
         Ok(held)
     }
@@ -298,6 +301,21 @@ impl Ledger for Book {
     fn close(&self) {
         if let Some(journal) = self.journal.get() {
             journal.close(self.changed());
+        }
+    }
+}
+
+/// A reservation that nobody has taken yet. Dropped, it is given back.
+struct Undone<'b> {
+    book: &'b Book,
+    held: Vec<Held>,
+}
+
+impl Drop for Undone<'_> {
+    fn drop(&mut self) {
+        let mut pages = self.book.pages.lock();
+        for part in [Part::Request, Part::Place, Part::Consumption] {
+            pages.release(&self.held, part);
         }
     }
 }

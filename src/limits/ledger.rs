@@ -56,6 +56,24 @@ impl Amounts {
         self
     }
 
+    /// The sum of both.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        for measure in Measure::ALL {
+            self[measure] = self[measure].saturating_add(other[measure]);
+        }
+        self
+    }
+
+    /// What is more than in `other`.
+    #[must_use]
+    pub fn beyond(mut self, other: &Self) -> Self {
+        for measure in Measure::ALL {
+            self[measure] = self[measure].saturating_sub(other[measure]);
+        }
+        self
+    }
+
     /// The same of this measure as of `other`, and all else as it is.
     #[must_use]
     pub fn with(mut self, measure: Measure, amount: u64) -> Self {

@@ -104,6 +104,16 @@ impl Limits {
         Ok(Permit::new(self.clone(), held))
     }
 
+    /// Whether somebody waits for what `ask` asks, who is not to be passed by.
+    pub fn is_waited_for(&self, ask: &Ask<'_>) -> bool {
+        self.waiting.ahead(ask).is_some()
+    }
+
+    /// A permit that holds nothing.
+    pub fn nothing(self: &Arc<Self>) -> Permit {
+        Permit::new(self.clone(), Vec::new())
+    }
+
     /// How long a request may wait at the limit that has no room for it.
     fn patience(&self, ask: &Ask, short: &Short) -> Duration {
         let limit = ask.claims.get(short.claim).map(|claim| claim.limit);

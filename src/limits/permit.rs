@@ -1,6 +1,7 @@
 //! What one request holds of its limits, and gives back however it ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::Limits;
 use super::ledger::{Amounts, Held, Part, Standing};
@@ -10,7 +11,7 @@ pub struct Permit {
     limits: Arc<Limits>,
     held: Vec<Held>,
     /// Its call has not been made: it does not count as a request yet.
-    waits: bool,
+    waits: AtomicBool,
     /// No attempt has taken over what is held of tokens and money.
     whole: bool,
 }
@@ -21,18 +22,18 @@ pub struct Permit {
 pub struct Attempt {
     limits: Arc<Limits>,
     held: Vec<Held>,
-    sent: bool,
+    sent: AtomicBool,
     open: bool,
 }
 
 impl Permit {
     pub(super) fn new(limits: Arc<Limits>, held: Vec<Held>) -> Self {
-        Self { limits, held, waits: true, whole: true }
+        Self { limits, held, waits: AtomicBool::new(true), whole: true }
     }
 
     /// Counts the request: its call is being made.
-    pub fn depart(&mut self) {
-        if std::mem::take(&mut self.waits) {
+    pub fn depart(&self) {
+        if self.waits.swap(false, Relaxed) {
             let one = self.taken(Part::Request);
             self.limits.settle(&self.held, Part::Request, &one);
         }
@@ -41,7 +42,7 @@ impl Permit {
     /// The attempt that uses what this permit holds of tokens and money; a second one gets nothing.
     pub fn attempt(&mut self) -> Attempt {
         let held = if std::mem::take(&mut self.whole) { self.held.clone() } else { Vec::new() };
-        Attempt { limits: self.limits.clone(), held, sent: false, open: true }
+        Attempt { limits: self.limits.clone(), held, sent: AtomicBool::new(false), open: true }
     }
 
     /// Counts an answer that caused no call: as a request, and its tokens, but no money.
@@ -64,7 +65,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.waits {
+        if *self.waits.get_mut() {
             self.limits.settle(&self.held, Part::Request, &Amounts::NONE);
         }
         if self.whole {
@@ -76,8 +77,8 @@ impl Drop for Permit {
 
 impl Attempt {
     /// The call goes out: from now on the provider may bill it.
-    pub fn sent(&mut self) {
-        self.sent = true;
+    pub fn sent(&self) {
+        self.sent.store(true, Relaxed);
     }
 
     /// Counts what the call consumed: tokens, and money in pico-USD. A call that was not billed
@@ -93,7 +94,7 @@ impl Drop for Attempt {
         if !self.open {
             return;
         }
-        if !self.sent {
+        if !*self.sent.get_mut() {
             return self.limits.settle(&self.held, Part::Consumption, &Amounts::NONE);
         }
         for held in &self.held {

@@ -121,6 +121,12 @@ impl Course {
         Some(asking)
     }
 
+    /// Who is asked in place of the one chosen last, which was not asked after all. That is no further
+    /// attempt.
+    pub fn instead(&mut self, now: Instant) -> Option<Asking> {
+        self.take(now)
+    }
+
     /// Who is asked after a failure of the one asked last. `chance` is from 0 to 1, `deadline` when the
     /// client is told at the latest.
     pub fn next(

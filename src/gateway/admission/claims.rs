@@ -1,6 +1,6 @@
 //! What a request claims of a limit: whom it is counted with, and the most it may take.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
 
 use bytes::Bytes;
 
@@ -37,14 +37,23 @@ pub(super) fn subject<'r>(
         [one] => value(one, request, decision),
         many => {
             let values: Vec<_> = many.iter().map(|one| value(one, request, decision)).collect();
-            Cow::Owned(values.join(Subject::BETWEEN.encode_utf8(&mut [0; 4])))
+            Cow::Owned(joined(&values))
         }
     };
     Subject::of(name, seed)
 }
 
-/// The value of one dimension for a request.
-fn value<'r>(dimension: &Dimension, request: &'r ApiRequest, decision: &'r Decision) -> Cow<'r, str> {
+/// The values of several dimensions as one name.
+pub(super) fn joined<S: Borrow<str>>(values: &[S]) -> String {
+    values.join(Subject::BETWEEN.encode_utf8(&mut [0; 4]))
+}
+
+/// The value of one dimension for a request; the provider is the one that its route names first.
+pub(super) fn value<'r>(
+    dimension: &Dimension,
+    request: &'r ApiRequest,
+    decision: &'r Decision,
+) -> Cow<'r, str> {
     let found = match dimension {
         Dimension::Tenant => return Cow::Borrowed(&request.identity.tenant),
         Dimension::Credential => return Cow::Owned(request.credential().full_name()),
@@ -102,7 +111,7 @@ impl Gateway {
     }
 }
 
-fn is_metered(limit: &Limit) -> bool {
+pub(super) fn is_metered(limit: &Limit) -> bool {
     limit.quotas.iter().any(|quota| quota.measure.is_metered())
 }
 

@@ -29,7 +29,7 @@ impl Gateway {
             let how = format!("counted by {}", estimate.tokenizer.name());
             section.because("input tokens", estimate.input, how);
         }
-        let ask = match self.ask(admission, places, request, decision, &demand) {
+        let ask = match self.ask(admission, places, request, decision, &demand, |_| true) {
             Ok(ask) => ask,
             Err(error) => {
                 section.because("passes", false, &*error.message);

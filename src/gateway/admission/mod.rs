@@ -4,15 +4,17 @@
 mod applying;
 mod claims;
 mod explain;
-mod refusal;
+pub(super) mod refusal;
+mod tariff;
 
 use std::sync::Arc;
 
 use super::Gateway;
 use super::decide::Decision;
-use super::metering::Fare;
+use super::fare::Fare;
 use crate::config::Mode;
 use crate::config::limit::{Limit, Measure};
+use crate::config::quota::Dimension;
 use crate::error::ApiError;
 use crate::exchange::Exchange;
 use crate::limits::fair::Urgency;
@@ -22,6 +24,7 @@ use crate::request::ApiRequest;
 use crate::response::usage::Usage;
 use applying::Conditional;
 use claims::{Demand, subject};
+pub(super) use tariff::Tariff;
 
 /// The limits of one generation.
 pub(super) struct Admission {
@@ -32,6 +35,8 @@ pub(super) struct Admission {
     conditional: Option<Conditional>,
     /// Some limit counts answers that cost nothing.
     hits: bool,
+    /// Some limit counts each attempt, with the provider it is made at.
+    each: bool,
     /// Seeds the digests by which counts are found.
     seed: u64,
 }
@@ -52,14 +57,19 @@ impl Admission {
         let rules = kept.adopt(limits);
         let hits = limits.iter().any(|limit| limit.hits_count);
         let all = (0..).zip(&rules).map(|(place, _)| place).collect();
-        let conditional = Conditional::new(limits);
-        (!rules.is_empty()).then_some(Self { rules, all, conditional, hits, seed })
+        let (conditional, each) = (Conditional::new(limits), limits.iter().any(is_per_provider));
+        (!rules.is_empty()).then_some(Self { rules, all, conditional, hits, each, seed })
     }
 
     /// The limits at these places.
     fn at<'a>(&'a self, places: &'a [u32]) -> impl Iterator<Item = &'a (LimitId, Arc<Limit>)> {
         places.iter().filter_map(|place| self.rules.get(*place as usize))
     }
+}
+
+/// Whether a limit counts each attempt, with the provider it is made at, rather than the request.
+fn is_per_provider(limit: &Limit) -> bool {
+    limit.per.contains(&Dimension::Provider)
 }
 
 /// `u` of RFC 9218's `Priority`.
@@ -88,7 +98,8 @@ impl Gateway {
             return Ok(None);
         }
         let demand = self.demand(admission, places, request).await;
-        let ask = self.ask(admission, places, request, decision, &demand).map_err(Turned::Away)?;
+        let whole = |limit: &Limit| !is_per_provider(limit);
+        let ask = self.ask(admission, places, request, decision, &demand, whole).map_err(Turned::Away)?;
         let admitted = match mode {
             Mode::Act => self.kept.limits.admit(&ask).await,
             _ => self.kept.limits.admit_now(&ask).await,
@@ -96,7 +107,8 @@ impl Gateway {
         match admitted {
             Ok(permit) => {
                 exchange.limits = super::allowance::fields(&permit.standings());
-                Ok(Some(Fare::new(permit, demand.estimate)))
+                let tariff = self.tariff(admission, places, request, decision, demand, mode);
+                Ok(Some(Fare::new(permit, &ask, demand.estimate, tariff)))
             }
             Err(refused) if mode == Mode::Act => Err(self.turned(admission, &ask, &refused, exchange)),
             Err(Refused::Short(short)) => {
@@ -119,9 +131,14 @@ impl Gateway {
             return Ok(None);
         }
         let demand = self.demand(admission, places, request).await;
-        let Ok(ask) = self.ask(admission, places, request, decision, &demand) else { return Err(()) };
+        let whole = |limit: &Limit| !is_per_provider(limit);
+        let asked = self.ask(admission, places, request, decision, &demand, whole);
+        let Ok(ask) = asked else { return Err(()) };
         match self.kept.limits.admit_now(&ask).await {
-            Ok(permit) => Ok(Some(Fare::new(permit, demand.estimate))),
+            Ok(permit) => {
+                let tariff = self.tariff(admission, places, request, decision, demand, mode);
+                Ok(Some(Fare::new(permit, &ask, demand.estimate, tariff)))
+            }
             Err(_) if mode == Mode::Act => Err(()),
             Err(_) => Ok(None),
         }
@@ -179,7 +196,7 @@ impl Gateway {
         (mode != Mode::Skip).then_some((admission, mode))
     }
 
-    /// What a request asks of every limit it falls under.
+    /// What a request asks of every limit it falls under that is one of `these`.
     ///
     /// # Errors
     /// A limit counts money, and nobody knows the model's price.
@@ -190,9 +207,10 @@ impl Gateway {
         request: &'r ApiRequest,
         decision: &'r Decision,
         demand: &Demand,
+        these: impl Fn(&Limit) -> bool,
     ) -> Result<Ask<'r>, ApiError> {
         let mut claims = Vec::with_capacity(places.len());
-        for (id, limit) in admission.at(places) {
+        for (id, limit) in admission.at(places).filter(|(_, limit)| these(limit)) {
             let amounts = demand.worst_case(limit, request.model(), &self.prices)?;
             let subject = subject(limit, request, decision, admission.seed);
             claims.push(Claim { limit: *id, subject, amounts });

@@ -8,7 +8,7 @@ use crate::error::ApiError;
 use crate::exchange::Exchange;
 use crate::gateway::{Gateway, allowance};
 use crate::limits::Ask;
-use crate::limits::ledger::{Amounts, Held, Refused, Short};
+use crate::limits::ledger::{Amounts, Held, Refused};
 use crate::response::price::Cost;
 
 impl Gateway {
@@ -20,14 +20,10 @@ impl Gateway {
         refused: &Refused,
         exchange: &mut Exchange,
     ) -> Turned {
-        let Refused::Short(short) = refused else {
-            return Turned::Away(ApiError::unavailable(
-                "What limits count cannot be reached, and `on_ledger_loss: refuse` lets nothing pass without it. Try again.",
-            ));
-        };
+        let error = refusal(refused);
+        let Refused::Short(short) = refused else { return Turned::Away(error) };
         self.kept.telemetry.metrics.limit_rejections.with_label_values(&[&*short.name]).inc();
         exchange.limits = allowance::fields(&self.kept.limits.standings(&nothing_of(ask)));
-        let error = refusal(short);
         let limit = ask.claims.get(short.claim).map(|claim| claim.limit);
         let rule = admission.rules.iter().find(|(id, _)| Some(*id) == limit).map(|(_, rule)| rule);
         match rule.filter(|_| short.budget).map(|rule| &rule.on_exhausted) {
@@ -69,7 +65,12 @@ pub(super) fn shown(measure: Measure, amount: u64) -> String {
 }
 
 /// The refusal of a request that a limit has no room for.
-fn refusal(short: &Short) -> ApiError {
+pub(in crate::gateway) fn refusal(refused: &Refused) -> ApiError {
+    let Refused::Short(short) = refused else {
+        return ApiError::unavailable(
+            "What limits count cannot be reached, and `on_ledger_loss: refuse` lets nothing pass without it. Try again.",
+        );
+    };
     let (unit, quota) = (unit(short.measure), shown(short.measure, short.quota));
     if short.soonest.is_none() {
         let message = format!(

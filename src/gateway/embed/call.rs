@@ -109,7 +109,8 @@ impl Gateway {
         }
         let (recorder, playback) = Recording::start();
         let request = first.order.request(body(legs));
-        self.depart(&request, &first.order.decision, None, recorder, None);
+        let fare = self.fare_of_call(&request, &first.order.decision).await;
+        self.depart(&request, &first.order.decision, fare, recorder, None);
         let read = async {
             match read(&playback).await {
                 Ok((head, body, done)) => Came::Reply(Reply {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::gateway::metering::Fare;
+use crate::gateway::fare::Fare;
 use crate::response::price::Cost;
 use crate::response::usage::Usage;
 use crate::telemetry::Telemetry;
@@ -34,7 +34,7 @@ impl Toll {
     pub(super) fn depart(&self) {
         let mut state = self.state.lock();
         if !std::mem::replace(&mut state.departed, true) {
-            state.fare.depart();
+            state.fare.depart(None);
         }
     }
 

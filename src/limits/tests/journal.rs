@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tempfile::TempDir;
 
 use super::{Force, request};
@@ -102,4 +103,12 @@ async fn a_reset_holds_over_a_restart_and_other_limits_do_not_get_these_counts()
     let renamed = LIMITS.replace("kept", "other");
     let other = Force::kept(&renamed, Some(image(directory.path()).path()), Duration::ZERO);
     assert!(other.all().is_empty());
+}
+
+#[tokio::test]
+async fn who_leaves_while_a_lease_is_written_leaves_nothing_reserved() {
+    let directory = TempDir::new().unwrap();
+    let force = Force::kept(LIMITS, Some(directory.path()), Duration::ZERO);
+    drop(force.limits.admit(&force.ask("acme", request(50))).now_or_never());
+    assert_eq!((force.reserved(), used(&force)), (0, [0, 0]));
 }

@@ -118,7 +118,7 @@ async fn a_permit_that_is_dropped_has_cost_nothing_and_one_cut_off_all_it_held()
     drop(force.limits.admit(&force.ask("t", request(50))).await.ok().unwrap());
     assert_eq!(force.standing("", Measure::Requests).used, 0);
     let mut permit = force.limits.admit(&force.ask("t", request(50))).await.ok().unwrap();
-    let mut attempt = permit.attempt();
+    let attempt = permit.attempt();
     permit.depart();
     attempt.sent();
     drop((attempt, permit));

@@ -32,7 +32,7 @@ async fn a_request_waits_until_the_rate_lets_it_pass() {
     let force = Force::of("  - {requests: 60/min burst 1, wait: 5s}");
     let start = Instant::now();
     for second in 0..4 {
-        let mut permit = force.limits.admit(&asking(&force, "a")).await.ok().unwrap();
+        let permit = force.limits.admit(&asking(&force, "a")).await.ok().unwrap();
         permit.depart();
         assert_eq!(start.elapsed().as_secs(), second);
     }

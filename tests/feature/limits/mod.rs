@@ -1,9 +1,11 @@
 //! Limits and budgets, as an app and an operator see them.
 
 mod alerts;
+mod attempts;
 mod budgets;
 mod embeddings;
 mod explaining;
+mod providers;
 mod refusals;
 mod restarts;
 mod settling;

@@ -15,10 +15,15 @@ pub struct Two {
 impl Two {
     /// With one route of these settings.
     pub async fn start(route: &str) -> Self {
+        Self::with(route, "").await
+    }
+
+    /// With one route of these settings, and more sections.
+    pub async fn with(route: &str, sections: &str) -> Self {
         let (sim, other) = (provider().await, provider().await);
         let file = format!(
             "providers: {{sim: {{url: \"{}\", keys: [sk-sim]}}, other: {{url: \"{}\", keys: [sk-other]}}}}\n\
-             routes: [{{models: [\"gpt-*\"], {route}}}]",
+             routes: [{{models: [\"gpt-*\"], {route}}}]\n{sections}",
             sim.url(),
             other.url()
         );

@@ -1,0 +1,280 @@
+//! What a flight holds of the limits that let it through, for every attempt it makes, settled once.
+//!
+//! The request's own reservation is for its first attempt. Before another one, or one by a dearer model,
+//! what is missing beside it is reserved; so at every moment all that was used and all that may yet be
+//! is held. Limits per provider are asked for each attempt, when it is known where that goes.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Gateway;
+use super::admission::Tariff;
+use super::admission::refusal::refusal;
+use super::fly::Flight;
+use super::leg::{Asked, Leg};
+use super::metering::{Basis, Used};
+use super::travel::unsaid;
+use crate::config::Mode;
+use crate::error::ApiError;
+use crate::limits::estimate::Estimate;
+use crate::limits::ledger::{Amounts, LimitId, Refused};
+use crate::limits::{Ask, Attempt, Permit};
+use crate::response::price::Cost;
+use crate::response::usage::Usage;
+use crate::route::course::Course;
+use crate::route::{Asking, Target};
+
+/// What a flight holds of the limits that let it through.
+pub(super) struct Fare {
+    permit: Permit,
+    /// Tokens and money; `None` once they are settled.
+    hold: Option<Attempt>,
+    pub(super) estimate: Option<Estimate>,
+    tariff: Option<Box<Tariff>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What the attempts that have ended consumed.
+    used: Used,
+    /// The models of those under way.
+    under_way: Vec<Option<Box<str>>>,
+    /// All that is held of each limit.
+    held: Vec<(LimitId, Amounts)>,
+    /// What is held beside the first hold.
+    more: Vec<Permit>,
+}
+
+/// What an attempt holds of the limits of its provider. Dropped before its call is made, it has cost
+/// nothing.
+pub(super) struct Seat {
+    permit: Permit,
+    hold: Attempt,
+}
+
+/// Why an attempt may not be made.
+pub(super) struct Denied {
+    /// The limit without room, where it is one.
+    limit: Option<Arc<str>>,
+    error: ApiError,
+}
+
+impl Seat {
+    fn new(mut permit: Permit) -> Self {
+        let hold = permit.attempt();
+        Self { permit, hold }
+    }
+
+    /// The call is being made.
+    pub(super) fn depart(&self) {
+        self.permit.depart();
+        self.hold.sent();
+    }
+
+    /// Counts what the attempt consumed.
+    pub(super) fn settle(self, used: Used) {
+        self.hold.settle(&used.amounts());
+    }
+}
+
+impl From<ApiError> for Denied {
+    fn from(error: ApiError) -> Self {
+        Self { limit: None, error }
+    }
+}
+
+impl From<Refused> for Denied {
+    fn from(refused: Refused) -> Self {
+        let error = refusal(&refused);
+        match refused {
+            Refused::Short(short) => Self { limit: Some(short.name), error },
+            Refused::Lost => Self { limit: None, error },
+        }
+    }
+}
+
+impl Fare {
+    /// The fare of a request that was let through with what it asked.
+    pub(super) fn new(
+        mut permit: Permit,
+        ask: &Ask,
+        estimate: Option<Estimate>,
+        tariff: Option<Box<Tariff>>,
+    ) -> Self {
+        let hold = Some(permit.attempt());
+        let held = match &tariff {
+            Some(_) => ask.claims.iter().map(|claim| (claim.limit, claim.amounts)).collect(),
+            None => Vec::new(),
+        };
+        let state = State { used: Used::default(), under_way: Vec::new(), held, more: Vec::new() };
+        Self { permit, hold, estimate, tariff, state: Mutex::new(state) }
+    }
+
+    /// A call by `model` goes out: from now on it counts.
+    pub(super) fn depart(&self, model: Option<&str>) {
+        self.permit.depart();
+        if let Some(hold) = &self.hold {
+            hold.sent();
+        }
+        if self.tariff.is_some() {
+            self.state.lock().under_way.push(model.map(Box::from));
+        }
+    }
+
+    /// A call by `model` has ended and consumed this.
+    pub(super) fn ended(&self, model: Option<&str>, used: Used) {
+        let mut state = self.state.lock();
+        if let Some(at) = state.under_way.iter().position(|one| one.as_deref() == model) {
+            state.under_way.swap_remove(at);
+        }
+        state.used.add(&used);
+    }
+
+    /// Counts what all attempts consumed, and gives the rest back.
+    pub(super) fn settle(mut self) {
+        if let Some(hold) = self.hold.take() {
+            hold.settle(&self.state.get_mut().used.amounts());
+        }
+    }
+
+    /// Settles what this request's part of one or several calls consumed, and says how that is known.
+    /// `None` where it is settled already.
+    pub(super) fn settle_part(&mut self, used: &Usage, cost: Cost) -> Option<&'static str> {
+        let hold = self.hold.take()?;
+        let basis = match used.input {
+            _ if used.estimated => Basis::Estimated,
+            0 => Basis::Unbilled,
+            _ => Basis::Measured,
+        };
+        hold.settle(&Amounts::consumed(used.input, used.output, cost.pico_usd()));
+        Some(basis.name())
+    }
+
+    /// Holds what is missing for one more call by `model`.
+    async fn cover(&self, tariff: &Tariff, model: Option<&str>, gateway: &Gateway) -> Result<(), Denied> {
+        let ask = {
+            let state = self.state.lock();
+            let mut models = state.under_way.clone();
+            models.push(model.map(Box::from));
+            let held = |limit| {
+                let held = state.held.iter().filter(|(id, _)| *id == limit);
+                held.fold(Amounts::NONE, |sum, (_, amounts)| sum.plus(amounts))
+            };
+            tariff.beyond(held, &models, &state.used.amounts(), &gateway.prices)?
+        };
+        if ask.claims.is_empty() {
+            return Ok(());
+        }
+        let permit = gateway.kept.limits.admit_now(&ask).await?;
+        let mut state = self.state.lock();
+        state.held.extend(ask.claims.iter().map(|claim| (claim.limit, claim.amounts)));
+        state.more.push(permit);
+        Ok(())
+    }
+}
+
+impl Gateway {
+    /// Lets an attempt at `target` through the limits that it needs more of: at once, or where it
+    /// `waits`, as their `wait` says. `None` where it needs nothing.
+    ///
+    /// # Errors
+    /// A limit has no room.
+    pub(super) async fn seat(
+        &self,
+        flight: &Flight,
+        target: &Target,
+        waits: bool,
+    ) -> Result<Option<Seat>, Denied> {
+        let Some(fare) = &flight.fare else { return Ok(None) };
+        let Some(tariff) = &fare.tariff else { return Ok(None) };
+        match self.ask_seat(fare, tariff, target, waits && tariff.acts).await {
+            Err(denied) if !tariff.acts => {
+                if let Some(limit) = denied.limit {
+                    self.kept.telemetry.metrics.limit_observed.with_label_values(&[&*limit]).inc();
+                }
+                Ok(None)
+            }
+            asked => asked,
+        }
+    }
+
+    async fn ask_seat(
+        &self,
+        fare: &Fare,
+        tariff: &Tariff,
+        target: &Target,
+        waits: bool,
+    ) -> Result<Option<Seat>, Denied> {
+        let limits = &self.kept.limits;
+        let model = target.asked(tariff.asked.as_deref());
+        let seat = if tariff.is_per_provider() {
+            let ask = tariff.each(&target.account.name, model, &self.prices)?;
+            let permit = match waits {
+                true => limits.admit(&ask).await?,
+                false if limits.is_waited_for(&ask) => {
+                    return Err(ApiError::unavailable("Others wait for the same provider.").into());
+                }
+                false => limits.admit_now(&ask).await?,
+            };
+            Some(Seat::new(permit))
+        } else {
+            None
+        };
+        fare.cover(tariff, model, self).await?;
+        Ok(seat)
+    }
+
+    /// The first leg and its seat: of the target that was chosen, or where a limit has no room there, of
+    /// another one. Where none has, the first is waited for.
+    ///
+    /// # Errors
+    /// Why no call is made.
+    pub(super) async fn first_seat(
+        &self,
+        flight: &Flight,
+        leg: Leg,
+        course: &mut Course,
+        asked: Option<&Asked>,
+    ) -> Result<(Leg, Option<Seat>), ApiError> {
+        if let Some(asked) = asked.filter(|_| flight.failover == Mode::Act) {
+            if let Ok(seat) = self.seat(flight, leg.target(), false).await {
+                return Ok((leg, seat));
+            }
+            while let Some(asking) = course.instead(self.io.clock.now()) {
+                if let Ok(seat) = self.seat(flight, &asking.target, false).await {
+                    let target = asking.target.name.clone();
+                    let leg = asked.leg(asking).map_err(|error| unsaid(target, &error))?;
+                    return Ok((leg, seat));
+                }
+            }
+        }
+        match self.seat(flight, leg.target(), true).await {
+            Ok(seat) => Ok((leg, seat)),
+            Err(Denied { limit, error }) => {
+                if let Some(limit) = limit {
+                    self.kept.telemetry.metrics.limit_rejections.with_label_values(&[&*limit]).inc();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Who is asked next, with a seat: the one that was chosen, or where a limit has no room there,
+    /// another one; `None` where none has.
+    pub(super) async fn seated(
+        &self,
+        flight: &Flight,
+        course: &mut Course,
+        asking: Asking,
+    ) -> Option<(Asking, Option<Seat>)> {
+        let mut next = Some(asking);
+        while let Some(asking) = next {
+            if let Ok(seat) = self.seat(flight, &asking.target, false).await {
+                return Some((asking, seat));
+            }
+            next = course.instead(self.io.clock.now());
+        }
+        None
+    }
+}

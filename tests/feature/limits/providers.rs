@@ -1,0 +1,98 @@
+//! Limits per provider count each attempt where it is made, and send on to another one.
+
+use futures_util::future::join_all;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::ask;
+use crate::feature::embeddings::embed;
+use crate::feature::routes::Two;
+use crate::harness::{Fault, Hold, Pareto, within};
+
+const TWICE: &str = "limits: [{name: each, per: provider, requests: 2/day}]";
+const IN_TURN: &str = "targets: [{provider: sim}], fallbacks: [{provider: other}]";
+
+/// How one measure of the limit stands at a provider.
+async fn at(pareto: &Pareto, provider: &str, measure: &str) -> Value {
+    let shown = pareto.admin(Method::GET, "/limits").await.json();
+    let counts = shown["counts"].as_array().unwrap().clone();
+    let of = |count: &&Value| count["subject"]["provider"] == provider && count["measure"] == measure;
+    counts.iter().find(of).cloned().unwrap_or_else(|| panic!("{provider} {measure} in {shown:#}"))
+}
+
+#[tokio::test]
+async fn who_has_no_room_is_passed_by_and_only_then_is_refused() {
+    let two = Two::with(IN_TURN, TWICE).await;
+    for (number, provider) in ["sim", "sim", "other", "other"].into_iter().enumerate() {
+        let answer = ask(&two.pareto, "t", &number.to_string()).await;
+        assert_eq!((answer.status, answer.header("x-pareto-provider")), (200, provider));
+        assert_eq!(answer.header("x-pareto-attempts"), "1");
+    }
+    let refused = ask(&two.pareto, "t", "5").await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "insufficient_quota"));
+    assert_eq!(two.asked(), (2, 2));
+    for provider in ["sim", "other"] {
+        let count = at(&two.pareto, provider, "requests").await;
+        assert_eq!((&count["used"], &count["reserved"]), (&2.into(), &0.into()));
+    }
+    two.pareto.counts("limit_rejections_total", &[("limit", "each")], 1.0).await;
+    two.pareto.counts("requests_total", &[("outcome", "limited")], 1.0).await;
+}
+
+#[tokio::test]
+async fn each_attempt_counts_where_it_was_made() {
+    let two =
+        Two::with(IN_TURN, "limits: [{per: [tenant, provider], requests: 9/day, tokens: 9k/day}]").await;
+    two.pareto.provider.next(Fault::Status(500));
+    let answer = ask(&two.pareto, "t", "a").set("max_tokens", 100).await;
+    assert_eq!((answer.status, answer.header("x-pareto-attempts")), (200, "2"));
+    for (provider, tokens) in
+        [("sim", 0), ("other", answer.json()["usage"]["total_tokens"].as_u64().unwrap())]
+    {
+        assert_eq!(at(&two.pareto, provider, "requests").await["used"], 1, "{provider}");
+        let counted = async {
+            loop {
+                let count = at(&two.pareto, provider, "tokens").await;
+                if count["reserved"] == 0 {
+                    return count["used"].clone();
+                }
+            }
+        };
+        assert_eq!(within("the attempt to settle", counted).await, tokens, "{provider}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_has_room_requests_wait_and_leave_when_they_hang_up() {
+    let pareto = Pareto::start("limits: [{per: provider, concurrent: 1, wait: 1m}]").await;
+    pareto.provider.hold(Hold::BeforeHead);
+    let asked: Vec<_> = (0..4).map(|n| ask(&pareto, "t", &n.to_string()).spawn()).collect();
+    within("one call", pareto.provider.received(1)).await;
+    pareto.becomes("limit_waiters", &[], 3.0).await;
+    let leaver = ask(&pareto, "t", "leaves").spawn();
+    pareto.becomes("limit_waiters", &[], 4.0).await;
+    leaver.abort();
+    pareto.becomes("limit_waiters", &[], 3.0).await;
+    assert_eq!(pareto.provider.total(), 1);
+    pareto.provider.release();
+    for answer in join_all(asked).await {
+        assert_eq!(answer.unwrap().status, 200);
+    }
+    assert_eq!(pareto.provider.total(), 4);
+}
+
+#[tokio::test]
+async fn embeddings_count_each_call_and_observing_refuses_nobody() {
+    let pareto =
+        Pareto::start("limits: [{name: each, per: provider, requests: 1/day, tokens: 1k/day}]").await;
+    assert_eq!(embed(&pareto, json!(["one", "two"])).await.status, 200);
+    let refused = embed(&pareto, json!(["three"])).await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "insufficient_quota"));
+    assert_eq!(at(&pareto, "sim", "requests").await["used"], 1);
+    assert!(at(&pareto, "sim", "tokens").await["used"].as_u64().unwrap() > 0);
+    let observed = Pareto::start(&format!("{TWICE}\nfeatures: {{limits: observe}}")).await;
+    for number in 0..3 {
+        assert_eq!(ask(&observed, "t", &number.to_string()).await.status, 200);
+    }
+    observed.counts("limit_observed_rejections_total", &[("limit", "each")], 1.0).await;
+}
