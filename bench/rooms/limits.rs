@@ -106,7 +106,7 @@ async fn tenants() {
     for number in 0..TENANTS {
         let name = format!("tenant-{number:06}");
         let amounts = Amounts::consumed(10, 10, 10).with(Measure::Requests, 1);
-        let Ok(mut permit) = limits.admit(&ask(&rules, &name, amounts)).await else { panic!("refused") };
+        let Ok(permit) = limits.admit(&ask(&rules, &name, amounts)).await else { panic!("refused") };
         permit.depart();
     }
     println!(

@@ -25,6 +25,11 @@ use crate::io::clock::Clock;
 /// 28 November 2026, 12:00 UTC.
 const NOON: u64 = 1_795_867_200;
 
+/// A time so much later than noon.
+fn noon(later: Duration) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(NOON) + later
+}
+
 /// Limits as a configuration file has them, without the first `limits:`.
 fn written(limits: &str) -> Vec<Limit> {
     let text = format!("limits:\n{limits}\n");
@@ -47,7 +52,11 @@ impl Force {
 
     /// With counts that are kept at `path`, `later` than noon.
     fn kept(text: &str, path: Option<&Path>, later: Duration) -> Self {
-        let clock = Clock::anchored(SystemTime::UNIX_EPOCH + Duration::from_secs(NOON) + later);
+        Self::by(Clock::anchored(noon(later)), text, path)
+    }
+
+    /// By this clock.
+    fn by(clock: Clock, text: &str, path: Option<&Path>) -> Self {
         let (sender, alarms) = channel(1000);
         let book = match path {
             Some(path) => Book::kept(clock, sender, 0, path.to_owned()),
