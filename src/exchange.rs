@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
+use crate::config::rule::Tags;
 use crate::error::ApiError;
 use crate::io::upstream::UpstreamError;
 use crate::request::ApiRequest;
@@ -173,7 +174,7 @@ pub struct Exchange {
     /// The rule that decided.
     pub rule: Option<Arc<str>>,
     /// What it marked this request with.
-    pub tags: Vec<Box<str>>,
+    pub tags: Option<Tags>,
     /// The client hung up, or was cut off, before the end.
     pub cut: bool,
 }
@@ -200,7 +201,7 @@ impl Exchange {
             key: None,
             limits: None,
             rule: None,
-            tags: Vec::new(),
+            tags: None,
             cut: true,
         }
     }

@@ -67,7 +67,7 @@ mod tests {
         Codec::new(Arc::new(Envelope::new(&[], 1 << 20)), Clock::system())
     }
 
-    fn entry(body: Vec<u8>, events: bool, tag: Option<String>, usage: Option<(u64, u64)>) -> Entry {
+    fn entry(body: Vec<u8>, events: bool, tags: Vec<String>, usage: Option<(u64, u64)>) -> Entry {
         let mut headers = HeaderMap::new();
         headers.append("content-type", HeaderValue::from_static("application/json"));
         headers.append("x-many", HeaderValue::from_static("1"));
@@ -86,10 +86,10 @@ mod tests {
                 ..Usage::default()
             }),
             cost: usage.map(|(input, _)| Cost::from_pico_usd(input)),
-            model: tag.clone().map(String::into_boxed_str),
+            model: tags.first().map(|tag| tag.as_str().into()),
             provider: "sim".into(),
             tenant: "acme".into(),
-            tag: tag.map(String::into_boxed_str),
+            tags: tags.into_iter().map(String::into_boxed_str).collect(),
             stored: Clock::system().now() - Duration::from_secs(7),
             ttl: Duration::from_secs(60),
             generation: 3,
@@ -102,16 +102,16 @@ mod tests {
         fn an_entry_comes_back_as_it_was(
             body in proptest::collection::vec(any::<u8>(), 0..4000),
             events: bool,
-            tag in proptest::option::of(".{0,20}"),
+            tags in proptest::collection::vec(".{0,20}", 0..4),
             usage in proptest::option::of((any::<u64>(), any::<u64>())),
         ) {
-            let entry = entry(body, events, tag, usage);
+            let entry = entry(body, events, tags, usage);
             let back: Entry = codec().decode(entry.key, codec().encode(&entry).unwrap()).unwrap();
             let facts = |entry: &Entry| {
                 (
                     (entry.key, entry.status, entry.headers.clone(), entry.form, entry.body.clone()),
                     (entry.usage, entry.cost, entry.model.clone(), entry.provider.clone()),
-                    (entry.tenant.clone(), entry.tag.clone(), entry.ttl, entry.generation),
+                    (entry.tenant.clone(), entry.tags.clone(), entry.ttl, entry.generation),
                 )
             };
             prop_assert_eq!(facts(&back), facts(&entry));

@@ -40,8 +40,8 @@ pub struct Entry {
     pub provider: Arc<str>,
     /// For whom it was fetched.
     pub tenant: Box<str>,
-    /// What it may be purged by.
-    pub tag: Option<Box<str>>,
+    /// What else it may be purged by.
+    pub tags: Box<[Box<str>]>,
     /// When it was stored.
     pub stored: Instant,
     /// How long it is fresh.
@@ -106,7 +106,8 @@ impl Stored for Entry {
 
     fn weight(&self) -> u64 {
         let headers: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        (self.body.len() + headers) as u64 + OVERHEAD
+        let tags: usize = self.tags.iter().map(|tag| tag.len() + size_of::<Box<str>>()).sum();
+        (self.body.len() + headers + tags) as u64 + OVERHEAD
     }
 
     fn since(&self) -> Instant {
@@ -121,7 +122,7 @@ impl Stored for Entry {
         Marks {
             tenant: &self.tenant,
             model: self.model.as_deref(),
-            tag: self.tag.as_deref(),
+            tags: &self.tags,
             generation: self.generation,
         }
     }
@@ -138,7 +139,7 @@ impl Stored for Entry {
         out.cost(self.cost);
         out.name(self.model.as_deref());
         out.text(self.tenant.as_bytes());
-        out.name(self.tag.as_deref());
+        out.names(&self.tags);
         out.text(&self.body);
     }
 
@@ -155,7 +156,7 @@ impl Stored for Entry {
             model: from.name()?,
             provider,
             tenant: from.string()?,
-            tag: from.name()?,
+            tags: from.names()?,
             body: from.text()?,
             stored,
             ttl,

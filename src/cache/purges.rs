@@ -29,7 +29,7 @@ pub struct Purge {
     pub model: Option<String>,
     /// Stored under this key, in full or its first digits.
     pub key: Option<String>,
-    /// Marked with this tag, such as `vector_store:vs_1`.
+    /// Marked with this tag: `vector_store:vs_1` for searches of a store, or one of a rule's.
     pub tag: Option<String>,
 }
 
@@ -105,8 +105,8 @@ impl Purges {
 
     /// Whether a purge since its call began removes what is `stored`.
     pub fn covers(&self, stored: &dyn Stored) -> bool {
-        let Marks { generation: begun, tag, .. } = stored.marks();
-        let tagged = tag.is_some_and(|tag| {
+        let Marks { generation: begun, tags, .. } = stored.marks();
+        let tagged = tags.iter().any(|tag| {
             begun < self.forgotten_tags || self.tags.get(tag).is_some_and(|purged| begun < *purged)
         });
         tagged
@@ -120,10 +120,10 @@ impl Purge {
     pub fn covers(&self, stored: &dyn Stored) -> bool {
         let is =
             |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|w| Some(w) == found);
-        let Marks { tenant, model, tag, .. } = stored.marks();
+        let Marks { tenant, model, tags, .. } = stored.marks();
         is(&self.tenant, Some(tenant))
             && is(&self.model, model)
-            && is(&self.tag, tag)
+            && self.tag.as_deref().is_none_or(|wanted| tags.iter().any(|tag| **tag == *wanted))
             && self.key.as_deref().is_none_or(|digits| stored.key().hex().starts_with(digits))
     }
 }

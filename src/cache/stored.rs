@@ -80,7 +80,7 @@ pub struct Marks<'s> {
     /// The model asked for.
     pub model: Option<&'s str>,
     /// What else it may be purged by.
-    pub tag: Option<&'s str>,
+    pub tags: &'s [Box<str>],
     /// The latest purge known when its call began (see [`super::purges`]).
     pub generation: u64,
 }

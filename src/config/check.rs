@@ -45,7 +45,8 @@ fn meant(file: File, report: &mut Report) -> Config {
     let tenants = tenants(&file, report);
     let providers = providers(&file, report);
     let names: Vec<String> = file.providers.0.iter().map(|(name, _)| name.clone()).collect();
-    let routes = routes::routes(&file.routes, &names, &providers, report);
+    let routes = routes::routes(&file.routes, &names, &providers, &file.rules, report);
+    let rules = rules::rules(&file.rules, &routes, report);
     Config {
         listen: file.listen.0,
         admin: Admin { listen: file.admin.listen.0, token: file.admin.token.clone() },
@@ -65,7 +66,7 @@ fn meant(file: File, report: &mut Report) -> Config {
             max_waiters: positive(file.coalesce.max_waiters, "coalesce.max_waiters", report),
         },
         batch: batch::batch(&file.batch.embeddings, report),
-        rules: rules::rules(&file.rules, report),
+        rules,
         limits: limits::limits(&file.limits, report),
         features: Features {
             cache: file.features.cache,

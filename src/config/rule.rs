@@ -110,6 +110,9 @@ pub struct Texts {
     pub folding: Folding,
 }
 
+/// Marks, at least one.
+pub type Tags = Arc<[Box<str>]>;
+
 /// What is done with a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Action {
@@ -121,6 +124,8 @@ pub struct Action {
     pub alone: bool,
     /// Asks this model.
     pub model: Option<Box<str>>,
+    /// Takes this route, by its place in [`Config::routes`](super::Config::routes).
+    pub route: Option<usize>,
     /// Puts these values into the body.
     pub set: Vec<(Pointer, Value)>,
     /// Takes these out of the body.
@@ -129,8 +134,8 @@ pub struct Action {
     pub min_score: Option<f64>,
     /// Waits for a later request of the same conversation.
     pub burst: Option<Burst>,
-    /// Marks.
-    pub tags: Vec<Box<str>>,
+    /// Marks in the log line and on the answer that is stored.
+    pub tags: Option<Tags>,
 }
 
 /// What takes a provider's place.

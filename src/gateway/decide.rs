@@ -37,7 +37,7 @@ impl Gateway {
     pub(super) fn decide(&self, request: &ApiRequest, overrides: Overrides) -> Result<Decision, ApiError> {
         let pinned = self.pinned(request);
         let route = self
-            .route(request, pinned.as_deref())
+            .route(request, overrides.route, pinned.as_deref())
             .ok_or_else(|| ApiError::unavailable("No provider is configured. Add one under `providers`."))?
             .clone();
         let tenant = request.identity.hash();
@@ -71,8 +71,9 @@ impl Gateway {
         Ok(Decision { plan, route, pinned, instead: false, overrides, applying: OnceLock::new() })
     }
 
-    fn route(&self, request: &ApiRequest, pinned: Option<&str>) -> Option<&Arc<Route>> {
-        let route = self.router.route(request.endpoint.family(), request.model());
+    fn route(&self, request: &ApiRequest, ruled: Option<usize>, pinned: Option<&str>) -> Option<&Arc<Route>> {
+        let ruled = ruled.and_then(|at| self.router.routes().get(at));
+        let route = ruled.or_else(|| self.router.route(request.endpoint.family(), request.model()));
         match pinned {
             Some(provider) if !route.is_some_and(|route| route.leads_to(provider)) => {
                 self.router.only(provider).or(route)

@@ -108,7 +108,7 @@ impl Gateway {
         };
         let rewritten = ruled.rewritten.as_ref().map(|rewritten| rewritten.of(&request));
         let request = rewritten.as_ref().unwrap_or(&request);
-        match self.decide(request, ruled.overrides) {
+        match self.decide(request, ruled.overrides.clone()) {
             Err(error) => {
                 section.because("refused", error.status.as_u16(), &*error.message);
                 said.extend(judged);

@@ -53,7 +53,8 @@ pub(super) struct Flight {
     ttl: Duration,
     /// The latest purge known when the call was begun.
     begun: u64,
-    tag: Option<Box<str>>,
+    /// What its answer may be purged by.
+    tags: Box<[Box<str>]>,
     abandoned: Abandoned,
     alone: bool,
     /// What it holds of the limits that let it through.
@@ -113,7 +114,7 @@ impl Gateway {
             tenant: request.identity.tenant.clone(),
             failover: plan.failover,
             hedge: plan.hedge,
-            tag: request.vector_store().map(|id| format!("vector_store:{id}").into_boxed_str()),
+            tags: tags(request, decision),
             abandoned: self.config.coalesce.abandoned,
             alone: false,
             fare,
@@ -242,7 +243,7 @@ impl Gateway {
             model: flight.model.clone(),
             provider,
             tenant: flight.tenant.clone(),
-            tag: flight.tag.clone(),
+            tags: flight.tags.clone(),
             stored: self.io.clock.now(),
             ttl: flight.ttl,
             generation: flight.begun,
@@ -269,6 +270,12 @@ impl Gateway {
             self.kept.tiers.purge(purge);
         }
     }
+}
+
+/// What an answer may be purged by: the vector store that is searched, and what the rule says.
+fn tags(request: &ApiRequest, decision: &Decision) -> Box<[Box<str>]> {
+    let store = request.vector_store().map(|id| format!("vector_store:{id}").into_boxed_str());
+    store.into_iter().chain(decision.overrides.tags.iter().flat_map(|tags| tags.iter().cloned())).collect()
 }
 
 /// Whether tool calls, which only show whole what their pieces come to, are worth keeping. Text needs

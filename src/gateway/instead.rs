@@ -31,7 +31,7 @@ impl Gateway {
                 let action = Action { model: Some((&*model).into()), ..Action::default() };
                 let rewritten = self.rewritten(Some(&action), request).await.ok_or(error)?;
                 let asked = rewritten.of(request);
-                let decision = Decision { instead: true, ..self.decide(&asked, decision.overrides)? };
+                let decision = Decision { instead: true, ..self.decide(&asked, decision.overrides.clone())? };
                 Box::pin(self.respond(&asked, &decision, exchange)).await
             }
         }

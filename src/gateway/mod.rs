@@ -185,9 +185,9 @@ impl Gateway {
         let served = match (&ruled.verdict, &ruled.burst) {
             (Some(verdict), _) => self.pronounce(verdict, request, exchange),
             (None, Some(bursting)) => {
-                Box::pin(self.merged(bursting, request, ruled.overrides, exchange)).await
+                Box::pin(self.merged(bursting, request, ruled.overrides.clone(), exchange)).await
             }
-            (None, None) => self.go(request, ruled.overrides, exchange).await,
+            (None, None) => self.go(request, ruled.overrides.clone(), exchange).await,
         };
         if let (Ok(served), Some(model)) = (&served, &ruled.learns) {
             self.learn(model, request, served);

@@ -2,8 +2,8 @@
 //! or with a key an AEAD's tag over a text that only the key opens.
 //!
 //! ```text
-//! version 1 | flags 1 | … payload … | XXH3-64 of all before it and the entry's key, 8
-//! version 1 | flags 1 | key id 4 | salt 24 | … sealed payload … | tag 16
+//! version 2 | flags 1 | … payload … | XXH3-64 of all before it and the entry's key, 8
+//! version 2 | flags 1 | key id 4 | salt 24 | … sealed payload … | tag 16
 //! ```
 //! Sealing is AES-256-GCM under a key made for each entry from its random salt, so that no number of
 //! entries wears a key out (random 96-bit nonces would after 2^32: NIST SP 800-38D section 8.3). The
@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use crate::config::Secret;
 
 /// The version written. Another version's entry is no entry.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Flag: the payload is compressed (zstd).
 const COMPRESSED: u8 = 1;
 /// Flag: the payload is sealed.

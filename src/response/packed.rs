@@ -100,6 +100,12 @@ impl Packer {
         self.optional(name, |out, name| out.text(name.as_bytes()));
     }
 
+    /// Some names, behind their number.
+    pub fn names(&mut self, names: &[Box<str>]) {
+        self.number(names.len() as u64);
+        names.iter().for_each(|name| self.text(name.as_bytes()));
+    }
+
     /// What is known of an answer at its end.
     pub fn completed(&mut self, done: &Completed) {
         self.byte(u8::from(done.stored));
@@ -204,6 +210,17 @@ impl Unpacker {
     /// A name that may be missing.
     pub fn name(&mut self) -> Option<Option<Box<str>>> {
         self.optional(Self::string)
+    }
+
+    /// Some names, behind their number.
+    pub fn names(&mut self) -> Option<Box<[Box<str>]>> {
+        // Not gathered by the number alone: what is damaged may say any.
+        let count = self.number()?;
+        let mut names = Vec::new();
+        for _ in 0..count {
+            names.push(self.string()?);
+        }
+        Some(names.into())
     }
 
     /// What is known of an answer at its end.

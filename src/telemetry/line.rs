@@ -79,7 +79,7 @@ impl Lines {
             cost_usd: exchange.cost.map(|cost| cost.to_string()),
             key: exchange.key.map(|key| key.short()),
             rule: exchange.rule.as_deref(),
-            tags: &exchange.tags,
+            tags: exchange.tags.as_deref().unwrap_or_default(),
             cut: exchange.cut,
         };
         let mut text = match self.format {

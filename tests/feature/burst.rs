@@ -155,3 +155,28 @@ async fn without_a_conversation_or_a_rule_nothing_waits() {
     assert_eq!(pareto.ask(CHAT, body).await.status, 200);
     assert_eq!(pareto.ask(CHAT, json!({"model": "gpt-4o"})).with("x-conversation", "c1").await.status, 400);
 }
+
+#[tokio::test]
+async fn a_conversation_is_named_by_its_user_or_by_a_place_in_the_body() {
+    for (key, member, ours, theirs) in [
+        ("user", "user", json!("u1"), json!("u2")),
+        (
+            "'pointer:/metadata/conversation'",
+            "metadata",
+            json!({"conversation": "c1"}),
+            json!({"conversation": "c2"}),
+        ),
+    ] {
+        let pareto = Pareto::start(&rule("conflict").replace("'header:x-conversation'", key)).await;
+        let ask = |said: &[&str], name: &Value| {
+            let body = json!({"model": "gpt-4o", "messages": turns(said)});
+            pareto.ask(CHAT, body).set(member, name.clone())
+        };
+        let asks = vec![ask(&["a"], &ours), ask(&["a", "b"], &ours)];
+        let answers = typed(&pareto, asks).await;
+        assert_eq!((answers[0].status, answers[1].status), (409, 200), "{key}");
+        let (one, other) = (ask(&["a"], &ours).spawn(), ask(&["a", "b"], &theirs).spawn());
+        assert_eq!((one.await.unwrap().status, other.await.unwrap().status), (200, 200), "{key}");
+        assert_eq!(pareto.chat("a").await.status, 200, "one without a name waits for nobody");
+    }
+}

@@ -24,6 +24,8 @@ mod retrieval;
 mod routes;
 mod rules;
 mod rules_reload;
+mod rules_routes;
+mod rules_tags;
 mod sharing;
 mod stale;
 mod storing;

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, CHAT, Pareto};
+use crate::harness::{Answer, CHAT, Hold, Pareto, within};
 
 const GREETING: &str = r#"
 rules:
@@ -313,4 +313,52 @@ async fn explain_says_why_each_rule_matches_or_not() {
     assert_eq!(said["rules"]["other"]["why"], "endpoint is chat, not responses");
     assert_eq!(said["rules"]["greeting"], json!({"value": true, "why": "answer"}));
     assert_eq!(pareto.metric("rules_matched_total", &[]).await, 0.0);
+}
+
+#[tokio::test]
+async fn requests_that_a_rule_lets_share_no_call_make_one_each() {
+    let pareto = Pareto::start(
+        "rules: [{name: alone, when: {header: {x-alone: '*'}}, then: {coalesce: off, cache: off}}]",
+    )
+    .await;
+    pareto.provider.hold(Hold::BeforeHead);
+    let asked: Vec<_> = (0..3).map(|_| pareto.chat("a").with("x-alone", "1").spawn()).collect();
+    within("a call for each", pareto.provider.received(3)).await;
+    let sharing: Vec<_> = (0..3).map(|_| pareto.chat("a").spawn()).collect();
+    within("one call for all others", pareto.provider.received(4)).await;
+    pareto.waiting(2).await;
+    pareto.provider.release();
+    for answer in asked {
+        assert_eq!(answer.await.unwrap().cache(), "fwd=miss");
+    }
+    for answer in sharing {
+        assert_eq!(answer.await.unwrap().status, 200);
+    }
+    assert_eq!(pareto.provider.total(), 4);
+}
+
+#[tokio::test]
+async fn conditions_within_conditions_decide_as_they_are_nested() {
+    let pareto = Pareto::start(
+        "rules:
+  - name: nested
+    when:
+      any:
+        - all: [{header: {x-team: shop}}, {not: {any: [{last_message: {matches: human}}, {stream: true}]}}]
+        - {tenant: demo, not: {model: 'gpt-4o'}}
+    then: {deny: no}",
+    )
+    .await;
+    let shop = |text: &str| pareto.chat(text).with("x-team", "shop");
+    let demo = |model: &str| pareto.chat("a").with("x-tenant-id", "demo").set("model", model);
+    for (asked, denied) in [
+        (shop("a"), true),
+        (shop("a human please"), false),
+        (shop("a").stream(), false),
+        (pareto.chat("a"), false),
+        (demo("gpt-4o"), false),
+        (demo("gpt-4.1"), true),
+    ] {
+        assert_eq!(asked.await.status == 403, denied);
+    }
 }

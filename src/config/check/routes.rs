@@ -6,6 +6,7 @@ use crate::config::file::routes::{
     Balance as WrittenBalance, Hedge as WrittenHedge, HedgeAfter, Retries as WrittenRetries,
     Route as Written, Takes as WrittenTakes, Target as WrittenTarget, Timeouts as WrittenTimeouts,
 };
+use crate::config::file::rules::Rule;
 use crate::config::problem::Path;
 use crate::config::quantity::Period;
 use crate::config::route::{Balance, Hedge, Retries, Route, Takes, Target};
@@ -16,18 +17,19 @@ use crate::config::{Provider, ProviderTimeouts};
 const MOST_ATTEMPTS: usize = 20;
 
 /// Every route of the file. `names` are those under `providers`, in order; `providers` those of them
-/// that are in order.
+/// that are in order; `rules` may send requests to a route by its name.
 pub(super) fn routes(
     written: &[Written],
     names: &[String],
     providers: &[Provider],
+    rules: &[Rule],
     report: &mut Report,
 ) -> Vec<Route> {
     let section = Path::from("routes");
     let mut routes: Vec<Route> = Vec::new();
     for (index, written) in written.iter().enumerate() {
         let path = section.index(index);
-        let route = Checked { path: &path, names, providers, report }.route(written);
+        let route = Checked { path: &path, names, providers, rules, report }.route(written);
         if routes.iter().any(|other| other.name == route.name) && !report.doubts(&path) {
             report.wrong_key(
                 &path,
@@ -44,14 +46,15 @@ struct Checked<'c> {
     path: &'c Path,
     names: &'c [String],
     providers: &'c [Provider],
+    rules: &'c [Rule],
     report: &'c mut Report,
 }
 
 impl Checked<'_> {
     fn route(&mut self, written: &Written) -> Route {
-        for (setting, none) in
-            [("models", written.models.is_empty()), ("targets", written.targets.is_empty())]
-        {
+        let named = |rule: &Rule| written.name.is_some() && rule.then.route == written.name;
+        let lost = written.models.is_empty() && !self.rules.iter().any(named);
+        for (setting, none) in [("models", lost), ("targets", written.targets.is_empty())] {
             if none && !self.report.doubts(&self.path.key(setting)) {
                 let example = if setting == "models" { r#"["gpt-4o*"]"# } else { "[{provider: openai}]" };
                 self.report.wrong_key(

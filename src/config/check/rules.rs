@@ -10,6 +10,7 @@ use super::Report;
 use crate::config::endpoint::Endpoint;
 use crate::config::file::rules::Rule as Written;
 use crate::config::problem::Path;
+use crate::config::route::Route;
 use crate::config::rule::{Action, EndpointSet, Rule, State, Verdict};
 
 /// More rules than anybody keeps in order.
@@ -25,7 +26,7 @@ const EMBEDDINGS: [Endpoint; 3] =
     [Endpoint::Embeddings, Endpoint::EmbedContent, Endpoint::BatchEmbedContents];
 
 /// Every rule of the file.
-pub(super) fn rules(written: &[Written], report: &mut Report) -> Vec<Rule> {
+pub(super) fn rules(written: &[Written], routes: &[Route], report: &mut Report) -> Vec<Rule> {
     let section = Path::from("rules");
     if written.len() > MOST {
         report.wrong_key(&section, format!("has more than {MOST} rules; write fewer"));
@@ -38,7 +39,7 @@ pub(super) fn rules(written: &[Written], report: &mut Report) -> Vec<Rule> {
         if let Some(first) = seen.insert(&written.name, index).filter(|_| !written.name.is_empty()) {
             report.wrong(&path.key("name"), format!("is the name of rules[{first}]; give each its own"));
         }
-        rules.push(rule(written, &path, report));
+        rules.push(rule(written, routes, &path, report));
     }
     rules
 }
@@ -56,13 +57,13 @@ fn name(name: &str, path: &Path, report: &mut Report) {
     }
 }
 
-fn rule(written: &Written, path: &Path, report: &mut Report) -> Rule {
+fn rule(written: &Written, routes: &[Route], path: &Path, report: &mut Report) -> Rule {
     let (when, then) = (path.key("when"), path.key("then"));
     let rule = Rule {
         name: written.name.as_str().into(),
         when: when::conditions(&written.when, &when, report),
         state: when::state(&written.when, &when, report),
-        then: then::action(&written.then, &then, report),
+        then: then::action(&written.then, routes, &then, report),
     };
     if rule.when.is_empty() && rule.state.is_empty() && !report.doubts(&when) {
         report.wrong_key(
@@ -73,7 +74,7 @@ fn rule(written: &Written, path: &Path, report: &mut Report) -> Rule {
     if rule.then == Action::default() && !report.doubts(&then) {
         report.wrong_key(
             &then,
-            "does nothing; write answer, deny, cache, coalesce, model, set, drop, min_score, burst or tag",
+            "does nothing; write answer, deny, cache, coalesce, model, route, set, drop, min_score, burst or tag",
         );
     }
     if !report.doubts(path) {
@@ -86,7 +87,7 @@ fn rule(written: &Written, path: &Path, report: &mut Report) -> Rule {
 fn check_reach(rule: &Rule, path: &Path, report: &mut Report) {
     let then = path.key("then");
     let changes = rule.then.verdict.as_ref().is_some_and(|verdict| !matches!(verdict, Verdict::Deny { .. }))
-        || Action { verdict: None, tags: Vec::new(), ..rule.then.clone() } != Action::default();
+        || Action { verdict: None, tags: None, ..rule.then.clone() } != Action::default();
     if rule.meets_unread() && changes {
         report.wrong_key(
             &then,

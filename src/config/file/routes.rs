@@ -14,12 +14,12 @@ scalars!(HedgeAfter);
 /// Where requests for some models go, and what happens when a provider fails.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(transform = |schema: &mut Schema| { require(schema, "models"); require(schema, "targets"); })]
+#[schemars(transform = |schema: &mut Schema| require(schema, "targets"))]
 pub struct Route {
     /// What it is called in logs and at /providers; the first of its models unless given.
     pub name: Option<String>,
     /// The models asked for that take it, as patterns: `*` stands for any text, `?` for one character.
-    /// The first route that fits is taken.
+    /// The first route that fits is taken. None for a route that only rules send requests to, by name.
     pub models: Vec<Glob>,
     /// Who is asked: they share the requests as `balance` says, and stand in for each other.
     pub targets: Vec<Target>,

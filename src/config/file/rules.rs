@@ -161,6 +161,8 @@ pub struct Then {
     pub coalesce: Option<Toggle>,
     /// Ask this model in place of the one asked for.
     pub model: Option<String>,
+    /// Take the route of this name in place of the one for the model.
+    pub route: Option<String>,
     /// Set fields of the body: {/ranking_options/score_threshold: 0.3}.
     pub set: Named<Json>,
     /// Take fields out of the body: /user, or the tools of a type: "/tools/[type=file_search]".
@@ -169,7 +171,7 @@ pub struct Then {
     pub min_score: Option<Decimal>,
     /// Merge what a user types one message after the other into one request.
     pub burst: Option<Burst>,
-    /// Mark the log line.
+    /// Mark the log line, and the answer that is stored: DELETE /cache?tag= drops those marked so.
     pub tag: OneOrMany<String>,
     /// The durable lane; not there yet.
     pub lane: Option<String>,

@@ -51,7 +51,7 @@ fn every_condition_and_action_arrives() {
     assert!(every.when.contains(&Condition::ShorterThan(Extent::Messages(20))));
     let then = &every.then;
     assert_eq!(
-        (then.alone, then.model.as_deref(), then.tags.len(), then.drop.len()),
+        (then.alone, then.model.as_deref(), then.tags.as_ref().map_or(0, |tags| tags.len()), then.drop.len()),
         (true, Some("small"), 2, 1)
     );
     assert_eq!((&then.set[0].1, &then.set[1].1), (&serde_json::json!([1, "x"]), &serde_json::json!(0.5)));
@@ -85,6 +85,17 @@ fn what_is_wrong_with_a_rule_is_said_at_its_place() {
         (when("time: {zone: UTC}", "tag: a"), "rules[0].when.time", "says no time"),
         (when("any: [{}]", "tag: a"), "rules[0].when.any[0]", "has no condition"),
         (when("header: {'x y': a}", "tag: a"), "rules[0].when.header.x y", "is no header's name"),
+        (when("endpoint: chat", "route: cheap"), "rules[0].then.route", "there is none under routes"),
+        (
+            format!("routes: [{{name: dear, models: [a], targets: [{{provider: openai}}]}}]\n{}", when("endpoint: chat", "route: cheap")),
+            "rules[0].then.route",
+            "there are dear",
+        ),
+        (
+            format!("routes: [{{name: cheap, targets: [{{provider: openai}}]}}]\n{}", when("endpoint: chat", "tag: a")),
+            "routes[0].models",
+            "has nothing in it",
+        ),
         (when("endpoint: chat", "lane: async"), "rules[0].then.lane", "there is no queue"),
         (when("endpoint: chat", "answer: no_results"), "rules[0].then.answer", "vector_store_search only"),
         (when("stream: true", "answer: Hello"), "rules[0].then.answer", "does not fit embeddings, moderations"),

@@ -34,7 +34,7 @@ impl Stored for Vector {
 
     fn marks(&self) -> Marks<'_> {
         let Origin { tenant, model, .. } = &*self.origin;
-        Marks { tenant, model: model.as_deref(), tag: None, generation: self.generation }
+        Marks { tenant, model: model.as_deref(), tags: &[], generation: self.generation }
     }
 
     /// Numbers without a pattern: there is little in them to take off.

@@ -11,7 +11,7 @@ mod rewrite;
 use std::sync::Arc;
 
 use crate::config::Mode;
-use crate::config::rule::{Action, CacheOverride, Rule, State, Verdict};
+use crate::config::rule::{Action, CacheOverride, Rule, State, Tags, Verdict};
 use crate::exchange::{Exchange, Observed};
 use crate::gateway::{Gateway, READ_ASIDE};
 use crate::request::ApiRequest;
@@ -49,12 +49,16 @@ struct Deciding<'c> {
 }
 
 /// What a rule changes in a request's plan.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Overrides {
     /// What the cache does.
     pub(super) cache: CacheOverride,
     /// Shares no call.
     pub(super) alone: bool,
+    /// Takes this route of the file, by its place.
+    pub(super) route: Option<usize>,
+    /// Marks on the answer that is stored.
+    pub(super) tags: Option<Tags>,
 }
 
 impl Gateway {
@@ -82,14 +86,15 @@ impl Gateway {
             return Ruled { rewritten: self.rewritten(None, request).await, learns, ..Ruled::default() };
         };
         exchange.rule = Some(rule.name.clone());
-        exchange.tags = rule.then.tags.clone();
+        exchange.tags.clone_from(&rule.then.tags);
         Ruled { learns, ..self.ruled(rule, request).await }
     }
 
     /// What the rule that decides makes of a request.
     pub(super) async fn ruled(&self, rule: &Rule, request: &ApiRequest<'_>) -> Ruled {
         let then = &rule.then;
-        let overrides = Overrides { cache: then.cache, alone: then.alone };
+        let overrides =
+            Overrides { cache: then.cache, alone: then.alone, route: then.route, tags: then.tags.clone() };
         match &then.verdict {
             // The vector comes from where all vectors come from: only the question is another.
             Some(Verdict::EmbeddingOf(_)) | None => {

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use super::{in_use, sidecars};
+use super::{in_use, sidecars, sidecars_with};
 use crate::harness::{Pareto, Redis, within};
 
 /// Waits until some key holds an entry.
@@ -140,4 +140,17 @@ async fn another_version_of_an_entry_is_a_miss() {
     redis.cli(&["SETRANGE", &key, "0", "\u{7}"]);
     assert!(second.chat("a").await.cache().starts_with("fwd=miss"));
     assert!(second.metric("cache_refused_total", &[("tier", "redis"), ("reason", "version")]).await >= 1.0);
+}
+
+#[tokio::test]
+async fn a_purge_by_a_rules_tag_is_one_on_all_sidecars() {
+    let redis = Redis::start().await;
+    let rules = "rules: [{name: r, when: {endpoint: chat}, then: {tag: [a, b]}}]";
+    let [first, second] = sidecars_with(&format!("{}\n{rules}", redis.storage())).await;
+    first.chat("a").await;
+    stored(&redis).await;
+    assert!(second.chat("a").await.cache().ends_with("detail=redis"));
+    second.admin(Method::DELETE, "/cache?tag=b").await;
+    first.becomes("cache_entries", &[], 0.0).await;
+    assert_eq!(first.chat("a").await.cache(), "fwd=miss; stored");
 }

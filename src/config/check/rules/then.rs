@@ -9,14 +9,15 @@ use crate::config::burst::Burst;
 use crate::config::file::rules::Then;
 use crate::config::pointer::{Pointer, PointerStep};
 use crate::config::problem::Path;
-use crate::config::rule::{Action, CacheOverride, Verdict};
+use crate::config::route::Route;
+use crate::config::rule::{Action, CacheOverride, Tags, Verdict};
 use crate::config::scalar::{Scalar, Toggle};
 use crate::config::text_or::TextOr;
 
 /// How long a request may be held back for a later one: nobody waits longer for an answer to begin.
 const LONGEST_WINDOW: Duration = Duration::from_secs(10);
 
-pub(super) fn action(written: &Then, path: &Path, report: &mut Report) -> Action {
+pub(super) fn action(written: &Then, routes: &[Route], path: &Path, report: &mut Report) -> Action {
     if written.lane.is_some() {
         report
             .wrong(&path.key("lane"), "is not possible yet: there is no queue in this version; leave it out");
@@ -36,6 +37,7 @@ pub(super) fn action(written: &Then, path: &Path, report: &mut Report) -> Action
         cache: cache(written, &path.key("cache"), report),
         alone,
         model,
+        route: route(written, routes, &path.key("route"), report),
         set: set(written, &path.key("set"), report),
         drop: written.drop.0.clone(),
         min_score: min_score(written, &path.key("min_score"), report),
@@ -47,11 +49,28 @@ pub(super) fn action(written: &Then, path: &Path, report: &mut Report) -> Action
         let path = if action.drop.len() == 1 { list } else { list.index(index) };
         check_place(pointer, &path, report);
     }
-    let rest = Action { verdict: None, tags: Vec::new(), ..action.clone() };
+    let rest = Action { verdict: None, tags: None, ..action.clone() };
     if action.verdict.is_some() && rest != Action::default() && !report.doubts(path) {
         report.wrong_key(path, "answers or denies, so no provider is asked and nothing else but tag can be done; leave the rest out");
     }
     action
+}
+
+/// The place of the route that is named.
+fn route(written: &Then, routes: &[Route], path: &Path, report: &mut Report) -> Option<usize> {
+    let name = written.route.as_deref()?;
+    let place = routes.iter().position(|route| route.name == name);
+    if place.is_none() {
+        let known: Vec<&str> = routes.iter().map(|route| route.name.as_str()).collect();
+        let known = if known.is_empty() {
+            "there is none".to_owned()
+        } else {
+            format!("there are {}", known.join(", "))
+        };
+        let shown = report.shown(path, name);
+        report.wrong(path, format!("{shown} is the name of no route; {known} under routes"));
+    }
+    place
 }
 
 fn verdict(written: &Then, path: &Path, report: &mut Report) -> Option<Verdict> {
@@ -172,12 +191,13 @@ fn check_place(pointer: &Pointer, path: &Path, report: &mut Report) {
     }
 }
 
-fn tags(written: &[String], path: &Path, report: &mut Report) -> Vec<Box<str>> {
+fn tags(written: &[String], path: &Path, report: &mut Report) -> Option<Tags> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
     for tag in written {
         if tag.is_empty() || tag.len() > 64 || !tag.chars().all(plain) {
             report.wrong(path, "has what is no tag; write up to 64 letters, digits, - _ . : or /");
         }
     }
-    written.iter().map(|tag| tag.as_str().into()).collect()
+    let tags: Tags = written.iter().map(|tag| tag.as_str().into()).collect();
+    (!tags.is_empty()).then_some(tags)
 }
