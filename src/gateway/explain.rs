@@ -1,5 +1,6 @@
 //! What would happen to a request, and why. Nothing is sent, nothing is counted.
 
+mod inputs;
 mod route;
 
 use bytes::Bytes;
@@ -118,7 +119,14 @@ impl Gateway {
             Ok(decision) => {
                 self.explain_sharing(&decision, section);
                 said.extend(judged);
-                self.explain_cache(request, &decision, said.section("cache"));
+                let by_input = self.by_input(request, &decision);
+                let section = said.section("cache");
+                if self.explain_cache(request, &decision, section) && by_input.is_none() {
+                    self.explain_entry(&decision, section);
+                }
+                if let Some(by_input) = &by_input {
+                    self.explain_inputs(by_input, &decision, said.section("inputs"));
+                }
                 self.explain_coalescing(&decision, said.section("coalesce"));
                 self.explain_route(request, &decision, &mut said);
                 let limits = said.section("limits");
@@ -186,17 +194,18 @@ impl Gateway {
         };
     }
 
-    fn explain_cache(&self, request: &ApiRequest, decision: &Decision, section: &mut Section) {
+    /// True where the cache would be asked.
+    fn explain_cache(&self, request: &ApiRequest, decision: &Decision, section: &mut Section) -> bool {
         let cache = &decision.plan.cache;
         if let Some(reason) = decision.plan.bypass {
             section.because("policy", "bypass", reason);
-            return;
+            return false;
         }
         let switch = switched(self.config.features.cache, "cache");
         match cache.mode {
             Mode::Skip => {
                 section.because("policy", "off", switch);
-                return;
+                return false;
             }
             Mode::Observe => section.because("policy", "observe", switch),
             Mode::Act => section.fact("policy", "on"),
@@ -218,7 +227,7 @@ impl Gateway {
         if cache.only_if_cached {
             section.because("only if cached", true, "Cache-Control of the request");
         }
-        self.explain_entry(decision, section);
+        true
     }
 
     /// What memory holds for this request.

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Binary, CHAT, Pareto, chat};
+use crate::harness::{Answer, Binary, CHAT, Hold, Pareto, chat, within};
 
 fn described(body: Value) -> Value {
     json!({"endpoint": "chat", "headers": {"authorization": "Bearer sk-alice", "x-tenant-id": "acme"}, "body": body})
@@ -212,4 +212,43 @@ fn the_command_explains_a_file_to_people_and_programs() {
         let said = Binary::run(&wrong);
         assert!(!said.status.success() && !said.stderr.is_empty(), "{wrong:?}");
     }
+}
+
+#[tokio::test]
+async fn of_an_embedding_request_each_inputs_fate_is_told() {
+    use super::embeddings::{EMBEDDINGS, embed, texts};
+    let pareto = Pareto::start("").await;
+    embed(&pareto, texts(0..2)).await;
+    pareto.provider.hold(Hold::BeforeHead);
+    let fetching = embed(&pareto, texts(2..3)).spawn();
+    within("the call", pareto.provider.received(2)).await;
+    let mut inputs = texts([1, 2, 3, 3, 0]);
+    inputs.push(json!([1, 2]));
+    let asked = json!({"model": "text-embedding-3-small", "input": inputs});
+    let describe = |key: &str| json!({"endpoint": EMBEDDINGS, "headers": {"authorization": format!("Bearer {key}")}, "body": asked});
+    let said = pareto.explain(describe("sk-alice")).await.json();
+    for (fact, value) in [
+        ("asked", json!(6)),
+        ("distinct", json!(5)),
+        ("known", json!(2)),
+        ("being fetched", json!(1)),
+        ("sent", json!(2)),
+        ("input 0", json!("known")),
+        ("input 1", json!("being fetched")),
+        ("input 2", json!("sent")),
+        ("input 3", json!("as an equal one before it")),
+        ("input 4", json!("known")),
+        ("input 5", json!("sent")),
+    ] {
+        assert_eq!(said["inputs"][fact]["value"], value, "{fact} in {said:#}");
+    }
+    let other = pareto.explain(describe("sk-bob")).await.json();
+    assert_eq!(other["inputs"]["sent"]["value"], 5, "{other:#}");
+    assert_eq!(pareto.provider.total(), 2);
+    pareto.provider.release();
+    fetching.await.unwrap();
+    // The key that is told is the one to purge by.
+    let why = said["inputs"]["input 0"]["why"].as_str().unwrap();
+    let key = why.rsplit(' ').next().unwrap();
+    assert_eq!(pareto.admin(Method::DELETE, &format!("/cache?key={key}")).await.json()["removed"], 1);
 }

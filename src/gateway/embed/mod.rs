@@ -42,6 +42,12 @@ pub enum Outcome {
     Failed(ApiError),
 }
 
+/// An embedding request taken apart, and the key of each of its inputs.
+pub(super) struct ByInput<'b> {
+    pub(super) asked: Asked<'b>,
+    pub(super) keys: Vec<CacheKey>,
+}
+
 /// The inputs being fetched.
 pub type Fetching = Arc<Pending<Outcome>>;
 
@@ -54,13 +60,7 @@ impl Gateway {
         decision: &Decision,
         exchange: &mut Exchange,
     ) -> Option<Result<Served, ApiError>> {
-        let plan = &decision.plan;
-        let acts = [plan.cache.mode, plan.coalesce, plan.batch].iter().any(|mode| *mode != Mode::Skip);
-        if !request.endpoint.embeds() || !acts || plan.bypass.is_some() {
-            return None;
-        }
-        let asked = Asked::read(request.endpoint, &request.body)?;
-        let keys = self.input_keys(request, decision, &asked)?;
+        let ByInput { asked, keys } = self.by_input(request, decision)?;
         exchange.provider = Some(decision.route.embedder(request.endpoint).account.name.clone());
         exchange.key = keys.first().copied();
         Some(match self.vectors(request, decision, &asked, &keys, Some(exchange)).await {
@@ -68,6 +68,22 @@ impl Gateway {
             Err(seats::Unembedded::AsIs(reply)) => Ok(self.as_is(decision, &reply, exchange)),
             Err(seats::Unembedded::Failed(error)) => Err(error),
         })
+    }
+
+    /// A request taken apart that is served input by input; `None` where it is served whole.
+    pub(super) fn by_input<'b>(
+        &self,
+        request: &'b ApiRequest<'_>,
+        decision: &Decision,
+    ) -> Option<ByInput<'b>> {
+        let plan = &decision.plan;
+        let acts = [plan.cache.mode, plan.coalesce, plan.batch].iter().any(|mode| *mode != Mode::Skip);
+        if !request.endpoint.embeds() || !acts || plan.bypass.is_some() {
+            return None;
+        }
+        let asked = Asked::read(request.endpoint, &request.body)?;
+        let keys = self.input_keys(request, decision, &asked)?;
+        Some(ByInput { asked, keys })
     }
 
     /// The key of each input; `None` where one is not JSON as we know it.
