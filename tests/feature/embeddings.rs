@@ -79,7 +79,7 @@ async fn of_eight_inputs_with_seven_known_one_is_sent() {
     assert_eq!(vectors(&answer), truth(&direct, &mixed).await);
     assert_eq!(sent(&pareto), [all[..7].to_vec(), vec![all[7].clone()]]);
     let known = embed(&pareto, mixed.to_vec()).await;
-    assert!(known.is_hit() && known.header("age") == "0", "{}", known.cache());
+    assert!(known.is_hit() && known.header("age").parse::<u32>().unwrap() < 60, "{}", known.cache());
     assert_eq!(known.json(), answer.json());
     assert_eq!(pareto.provider.total(), 2);
     pareto.counts("requests_total", &[("outcome", "partial")], 1.0).await;

@@ -212,3 +212,95 @@ async fn gathering_that_is_off_or_observed_sends_everybody_at_once() {
         assert_eq!(pareto.metric("saved_calls_total", &[("by", "batch")]).await, 0.0);
     }
 }
+
+#[tokio::test]
+async fn who_leaves_a_call_under_way_takes_nothing_from_those_in_it() {
+    let pareto = Pareto::start("batch: {embeddings: {parallel: 1, window: 1h, max_inputs: 2}}").await;
+    let direct = provider().await;
+    pareto.provider.hold(Hold::BeforeHead);
+    let first = embed(&pareto, "the first").spawn();
+    within("the first call", pareto.provider.received(1)).await;
+    let leaver = embed(&pareto, "a").spawn();
+    pareto.becomes("batch_waiting", &[], 1.0).await;
+    let stays = embed(&pareto, "b").spawn();
+    within("the merged call", pareto.provider.received(2)).await;
+    assert_eq!(sent(&pareto)[1].len(), 2);
+    leaver.abort();
+    pareto.becomes("active_requests", &[], 2.0).await;
+    pareto.provider.release();
+    assert_eq!(vectors(&stays.await.unwrap()), truth(&direct, &[json!("b")]).await);
+    assert_eq!(first.await.unwrap().status, 200);
+    assert_eq!((pareto.provider.total(), pareto.provider.hung_up()), (2, 0));
+    assert!(embed(&pareto, "a").await.is_hit(), "what the one who left had asked was fetched all the same");
+}
+
+#[tokio::test]
+async fn the_parts_of_a_merged_call_add_up_to_its_tokens_and_its_price() {
+    let pareto = Pareto::start(&format!("{GATHER}\nprices: {{text-embedding-3-small: {{input: 1}}}}")).await;
+    let known = embed(&pareto, "known from before").await.json()["usage"]["prompt_tokens"].as_u64().unwrap();
+    // Lengths whose tokens by the provider's count and by the estimate are not in proportion.
+    let inputs: Vec<Vec<Value>> = (1..12)
+        .map(|at| {
+            let own = json!("x".repeat(at * 7 % 23 + 1));
+            if at % 3 == 0 { vec![json!("known from before"), own] } else { vec![own, json!([at, 2, 3])] }
+        })
+        .collect();
+    let answers =
+        gathered(&pareto, inputs.iter().map(|inputs| embed(&pareto, inputs.clone())).collect()).await;
+    let call = pareto.provider.calls().pop().unwrap().json();
+    let tokens = |input: &Value| match input {
+        Value::String(text) => (text.len() as u64).div_ceil(4),
+        tokens => tokens.as_array().unwrap().len() as u64,
+    };
+    let sent: u64 = call["input"].as_array().unwrap().iter().map(tokens).sum();
+    // At a dollar for a million tokens, a token costs a million picodollars.
+    let pico = |header: &str| (header.parse::<f64>().unwrap() * 1e12).round() as u64;
+    let (mut usage, mut cost, mut spared) = (0, 0, 0);
+    for (answer, inputs) in answers.iter().zip(&inputs) {
+        let told = answer.json()["usage"]["prompt_tokens"].as_u64().unwrap();
+        let paid = pico(answer.header("x-pareto-cost-usd"));
+        let knew = if inputs[0] == json!("known from before") { known } else { 0 };
+        // Each part is less than one from its exact share, of the tokens as of the price.
+        assert!(paid.abs_diff((told - knew) * 1_000_000) < 2_000_000, "{told} tokens, {knew} known, {paid}");
+        (usage, cost, spared) = (usage + told, cost + paid, spared + knew);
+    }
+    assert_eq!((usage, cost), (sent + spared, sent * 1_000_000));
+    let first = 3;
+    pareto.counts("cost_usd_total", &[], (sent + known + first) as f64 / 1e6).await;
+}
+
+#[tokio::test]
+async fn gathering_for_half_of_the_tenants_acts_for_the_same_half_every_time() {
+    let pareto = Pareto::start(&format!("{GATHER}\nfeatures: {{batch: 50%}}")).await;
+    let mut halves = Vec::new();
+    for round in ["a", "b"] {
+        pareto.provider.hold(Hold::BeforeHead);
+        let before = pareto.provider.total();
+        let ask = |tenant: usize, text: String| {
+            embed(&pareto, text).with("x-tenant-id", &format!("tenant-{tenant}")).spawn()
+        };
+        let first: Vec<_> = (0..40).map(|tenant| ask(tenant, format!("{round} {tenant} first"))).collect();
+        within("a call for each", pareto.provider.received(before + 40)).await;
+        let second: Vec<_> = (0..40).map(|tenant| ask(tenant, format!("{round} {tenant} second"))).collect();
+        pareto.becomes("active_requests", &[], 80.0).await;
+        let gathered = async {
+            loop {
+                let waiting = pareto.metric("batch_waiting", &[]).await as u64;
+                if pareto.provider.total() - before + waiting == 80 {
+                    return waiting;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let waiting = within("everybody to be sent or to wait", gathered).await;
+        assert!((8..=32).contains(&waiting), "{waiting} of 40");
+        let texts: Vec<_> = pareto.provider.calls().iter().map(|call| call.json()["input"].clone()).collect();
+        let waits = |tenant: &usize| !texts.contains(&json!(format!("{round} {tenant} second")));
+        halves.push((0..40).filter(waits).collect::<Vec<_>>());
+        pareto.provider.release();
+        for answer in first.into_iter().chain(second) {
+            assert_eq!(answer.await.unwrap().status, 200);
+        }
+    }
+    assert_eq!(halves[0], halves[1]);
+}

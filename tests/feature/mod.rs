@@ -10,6 +10,7 @@ mod disk;
 mod embeddings;
 mod embeddings_batch;
 mod embeddings_gemini;
+mod embeddings_sharing;
 mod embeddings_stored;
 mod explain;
 mod headers;
