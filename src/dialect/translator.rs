@@ -13,6 +13,9 @@ use super::said::{Delta, Finish, Hear, Said, Tell, Tokens};
 use crate::response::shape::{self, ProviderError};
 use crate::sse::{Event, EventWriter};
 
+/// Room for what most events are told as, in bytes.
+const USUAL_EVENT: usize = 256;
+
 /// What a reply is marked with where the provider's own does not say it.
 #[derive(Clone, Debug)]
 pub struct Stamp {
@@ -154,8 +157,13 @@ impl Translator {
     }
 
     fn told(&mut self) -> Vec<Event> {
-        let mut out = EventWriter::default();
-        for said in std::mem::take(&mut self.said) {
+        if self.said.is_empty() {
+            return Vec::new();
+        }
+        let mut out = EventWriter::with_capacity(USUAL_EVENT);
+        // The list goes on being used: there is one step to most events.
+        let mut steps = std::mem::take(&mut self.said);
+        for said in steps.drain(..) {
             if self.failed {
                 break;
             }
@@ -183,6 +191,7 @@ impl Translator {
                 }
             }
         }
+        self.said = steps;
         out.finish()
     }
 

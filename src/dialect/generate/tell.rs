@@ -1,5 +1,6 @@
 //! A reply told as Gemini's chunks.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::super::held::{HeldCall, HeldCalls};
@@ -30,6 +31,32 @@ struct Candidate {
     finish: Option<Finish>,
 }
 
+/// A chunk with one part of one candidate: the one event of which there are many.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Chunk<'a, P> {
+    candidates: [Told<'a, P>; 1],
+    model_version: &'a str,
+    response_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Told<'a, P> {
+    content: Content<'a, P>,
+    index: u32,
+}
+
+#[derive(Serialize)]
+struct Content<'a, P> {
+    role: &'a str,
+    parts: [&'a P; 1],
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    text: &'a str,
+}
+
 impl GenerateTeller {
     /// A teller of the reply to `prompt`.
     pub(in super::super) fn new(prompt: &Prompt, stamp: Stamp) -> Self {
@@ -45,9 +72,14 @@ impl GenerateTeller {
         tell_json(out, "", &chunk);
     }
 
-    fn part(&self, out: &mut EventWriter, index: u32, part: &Value) {
-        let candidate = json!({"content": {"role": "model", "parts": [part]}, "index": index});
-        self.chunk(out, vec![candidate], None);
+    fn part(&self, out: &mut EventWriter, index: u32, part: &impl Serialize) {
+        let content = Content { role: "model", parts: [part] };
+        let chunk = Chunk {
+            candidates: [Told { content, index }],
+            model_version: &self.stamp.model,
+            response_id: &self.stamp.id,
+        };
+        tell_json(out, "", &chunk);
     }
 
     /// What was told of a candidate; `None` beyond all bounds.
@@ -61,7 +93,7 @@ impl GenerateTeller {
 
     fn delta(&mut self, out: &mut EventWriter, index: u32, delta: Delta) {
         match delta {
-            Delta::Text(text) | Delta::Refusal(text) => self.part(out, index, &json!({"text": text})),
+            Delta::Text(text) | Delta::Refusal(text) => self.part(out, index, &Text { text: &text }),
             Delta::Thinking(text) if self.thoughts => {
                 self.part(out, index, &json!({"text": text, "thought": true}));
             }

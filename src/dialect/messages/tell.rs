@@ -1,5 +1,6 @@
 //! A reply told as Anthropic's events around content blocks.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::held::{HeldCall, HeldCalls};
@@ -39,6 +40,28 @@ enum Open {
     Text,
     Thinking { signed: bool },
     Call(u32),
+}
+
+/// More of the block under way: the one event of which there are many.
+#[derive(Serialize)]
+struct BlockDelta<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    index: usize,
+    delta: Piece<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type")]
+enum Piece<'a> {
+    #[serde(rename = "text_delta")]
+    Text { text: &'a str },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: &'a str },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: &'a str },
+    #[serde(rename = "input_json_delta")]
+    Input { partial_json: &'a str },
 }
 
 impl MessagesTeller {
@@ -91,7 +114,7 @@ impl MessagesTeller {
         match std::mem::replace(&mut self.open, Open::Nothing) {
             Open::Nothing => return,
             Open::Thinking { signed: false } => {
-                self.piece(out, &json!({"type": "signature_delta", "signature": UNSIGNED}));
+                self.piece(out, Piece::Signature { signature: UNSIGNED });
             }
             Open::Text | Open::Thinking { .. } | Open::Call(_) => {}
         }
@@ -100,9 +123,9 @@ impl MessagesTeller {
         self.blocks += 1;
     }
 
-    fn piece(&self, out: &mut EventWriter, delta: &Value) {
-        let piece = json!({"type": "content_block_delta", "index": self.blocks, "delta": delta});
-        tell_json(out, "content_block_delta", &piece);
+    fn piece(&self, out: &mut EventWriter, delta: Piece) {
+        let kind = "content_block_delta";
+        tell_json(out, kind, &BlockDelta { kind, index: self.blocks, delta });
     }
 
     fn text(&mut self, out: &mut EventWriter, text: String) {
@@ -116,7 +139,7 @@ impl MessagesTeller {
         if self.open != Open::Text {
             self.open(out, Open::Text, &json!({"type": "text", "text": ""}));
         }
-        self.piece(out, &json!({"type": "text_delta", "text": text}));
+        self.piece(out, Piece::Text { text: &text });
     }
 
     fn thought(&mut self, out: &mut EventWriter, text: String) {
@@ -131,7 +154,7 @@ impl MessagesTeller {
             let block = json!({"type": "thinking", "thinking": "", "signature": ""});
             self.open(out, Open::Thinking { signed: false }, &block);
         }
-        self.piece(out, &json!({"type": "thinking_delta", "thinking": text}));
+        self.piece(out, Piece::Thinking { thinking: &text });
     }
 
     fn sign(&mut self, out: &mut EventWriter, proof: String) {
@@ -139,7 +162,7 @@ impl MessagesTeller {
             *signature = Some(proof);
         } else if matches!(self.open, Open::Thinking { .. }) {
             self.open = Open::Thinking { signed: true };
-            self.piece(out, &json!({"type": "signature_delta", "signature": proof}));
+            self.piece(out, Piece::Signature { signature: &proof });
         }
     }
 
@@ -157,7 +180,7 @@ impl MessagesTeller {
             Delta::Thinking(_) | Delta::Signature(_) | Delta::Logprobs(_) => {}
             Delta::Call { call, id, name, .. } => self.call(out, call, id, name),
             Delta::Arguments { call, json } if self.open == Open::Call(call) => {
-                self.piece(out, &json!({"type": "input_json_delta", "partial_json": json}));
+                self.piece(out, Piece::Input { partial_json: &json });
             }
             Delta::Arguments { call, json } => self.held.add(call, &json),
         }
@@ -179,7 +202,7 @@ impl MessagesTeller {
         self.begin(out);
         while let Some(HeldCall { call, id, name, json, .. }) = self.held.pop() {
             self.open_call(out, call, &id, &name);
-            self.piece(out, &json!({"type": "input_json_delta", "partial_json": json}));
+            self.piece(out, Piece::Input { partial_json: &json });
         }
         self.close(out);
         for late in std::mem::take(&mut self.late) {

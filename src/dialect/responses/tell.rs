@@ -1,5 +1,6 @@
 //! A reply told as the named events of OpenAI's responses.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::super::Api;
@@ -33,6 +34,23 @@ struct Item {
     text: String,
     /// No more will come.
     done: bool,
+}
+
+/// More of an item: the one event of which there are many.
+#[derive(Serialize)]
+struct Piece<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    sequence_number: u64,
+    item_id: &'a str,
+    output_index: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary_index: Option<usize>,
+    delta: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logprobs: Option<[(); 0]>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -237,12 +255,21 @@ impl ResponsesTeller {
     fn append(&mut self, out: &mut EventWriter, at: usize, text: &str) {
         let Some(item) = self.items.get_mut(at) else { return };
         item.text.push_str(text);
-        let (family, ..) = item.family();
-        let mut members = self.at(at, [("delta", text.into())]);
-        if family == "response.output_text" {
-            members["logprobs"] = json!([]);
-        }
-        self.event(out, &format!("{family}.delta"), members);
+        let (family, _, place) = item.family();
+        let kind = format!("{family}.delta");
+        let within = |name| (place == Some(name)).then_some(0);
+        let piece = Piece {
+            kind: &kind,
+            sequence_number: self.sequence,
+            item_id: &item.id,
+            output_index: at,
+            content_index: within("content_index"),
+            summary_index: within("summary_index"),
+            delta: text,
+            logprobs: (family == "response.output_text").then_some([]),
+        };
+        self.sequence += 1;
+        tell_json(out, &kind, &piece);
     }
 
     /// Where an item's event belongs, and what it says.
