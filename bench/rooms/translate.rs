@@ -31,6 +31,7 @@ fn main() {
     row("event, Anthropic → chat", EVENTS, || translated(&anthropic, Api::Messages, Api::Chat));
     row("event, chat → Messages", EVENTS, || translated(&chat, Api::Chat, Api::Messages));
     row("event, chat → responses", EVENTS, || translated(&chat, Api::Chat, Api::Responses));
+    row("event, chat → Gemini", EVENTS, || translated(&chat, Api::Chat, Api::Generate));
     let body = request();
     println!("| request | {} bytes |", body.len());
     row("request, its facts alone", REQUESTS, || {

@@ -133,8 +133,8 @@ impl Members {
 
     /// Takes an object.
     pub(super) fn object(&mut self, name: &str) -> Result<Option<Self>, Untranslatable> {
-        let at = self.path(name);
-        self.take(name).map(|value| Self::of(value, at)).transpose()
+        let Some(value) = self.take(name) else { return Ok(None) };
+        Self::of(value, self.path(name)).map(Some)
     }
 
     /// Takes an object that must be there.
@@ -147,8 +147,9 @@ impl Members {
         &mut self,
         name: &str,
     ) -> Result<impl Iterator<Item = Result<Self, Untranslatable>> + use<>, Untranslatable> {
-        let at = self.path(name);
-        let items = self.list(name)?.into_iter().enumerate();
+        let items = self.list(name)?;
+        let at = if items.is_empty() { String::new() } else { self.path(name) };
+        let items = items.into_iter().enumerate();
         Ok(items.map(move |(index, item)| Self::of(item, format!("{at}[{index}]"))))
     }
 
@@ -161,7 +162,6 @@ impl Members {
         parts: Parts,
         part: impl Fn(&mut Self) -> Result<Option<Part>, Untranslatable>,
     ) -> Result<Vec<Part>, Untranslatable> {
-        let at = self.path(name);
         let items = match self.take(name) {
             None => return Ok(Vec::new()),
             Some(Value::String(text)) if text.is_empty() => return Ok(Vec::new()),
@@ -169,6 +169,7 @@ impl Members {
             Some(Value::Array(items)) => items,
             Some(_) => return Err(self.refuse(name, parts.neither())),
         };
+        let at = self.path(name);
         let mut read = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             let mut item = Self::of(item, format!("{at}[{index}]"))?;
