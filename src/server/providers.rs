@@ -42,6 +42,7 @@ fn target(target: &Target, fallback: bool, now: Instant) -> Value {
                 "breaker": shown.state.name(),
                 "recent_calls": calls,
                 "recent_failures": failures,
+                "room": slot.room(now),
                 "rests_seconds": shown.rest.map(|(left, _)| left.as_secs_f64()),
                 "because": shown.rest.map(|(_, reason)| reason),
             })

@@ -95,6 +95,23 @@ fn dispatch(endpoint: Endpoint, head: &Head, ask: &Ask<'_>) -> Reply {
     answered.unwrap_or_else(Refusal::reply)
 }
 
+/// Says what is left of the limit of requests as the request header `x-sim-left` has it: how many, of how
+/// many, and when there are all of them again, in the words of the family: `0 100 1h`.
+pub fn leave(reply: &mut Reply, family: Family, left: &str) {
+    let names = match family {
+        Family::Anthropic => [
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-requests-limit",
+            "anthropic-ratelimit-requests-reset",
+        ],
+        _ => ["x-ratelimit-remaining-requests", "x-ratelimit-limit-requests", "x-ratelimit-reset-requests"],
+    };
+    for (name, value) in names.into_iter().zip(left.split(' ')) {
+        reply.headers.retain(|(known, _)| *known != name);
+        reply.headers.push((name, value.to_owned()));
+    }
+}
+
 /// Adds the headers that family's real answers have; sources: openai.md section 4, anthropic.md section 5.
 pub fn sign(mut reply: Reply, family: Family, serial: u64) -> Reply {
     let left = |limit: u64| (limit - serial % limit).to_string();

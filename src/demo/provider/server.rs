@@ -136,7 +136,10 @@ impl Connection {
             Some(fault) => fault_reply::strike(fault, family, reply),
             None => reply,
         };
-        let reply = api::sign(reply, family, serial);
+        let mut reply = api::sign(reply, family, serial);
+        if let Some(left) = head.header("x-sim-left") {
+            api::leave(&mut reply, family, left);
+        }
         let delay = milliseconds(head, "x-sim-delay-ms").unwrap_or(self.state.behaviour.first_byte);
         self.wait(Hold::BeforeHead, delay).await?;
         let pace = milliseconds(head, "x-sim-event-delay-ms").unwrap_or(self.state.behaviour.per_event);

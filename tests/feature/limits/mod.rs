@@ -1,6 +1,7 @@
 //! Limits and budgets, as an app and an operator see them.
 
 mod alerts;
+mod allowances;
 mod attempts;
 mod budgets;
 mod embeddings;
