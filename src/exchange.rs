@@ -246,6 +246,8 @@ pub struct Flown {
     pub usage: Option<Usage>,
     /// What that costs.
     pub cost: Option<Cost>,
+    /// Its cost is divided among those who share it, and counted when that is done.
+    pub shared: bool,
 }
 
 impl Flown {
@@ -272,6 +274,7 @@ impl Flown {
             billed: true,
             usage: None,
             cost: None,
+            shared: false,
         }
     }
 

@@ -64,6 +64,7 @@ fn meant(file: File, report: &mut Report) -> Config {
         coalesce: Coalesce {
             abandoned: file.coalesce.abandoned,
             max_waiters: positive(file.coalesce.max_waiters, "coalesce.max_waiters", report),
+            payer: file.coalesce.payer,
         },
         batch: batch::batch(&file.batch.embeddings, report),
         rules,

@@ -49,6 +49,16 @@ pub enum Abandoned {
     Finish,
 }
 
+/// Whom limits and the books charge for a call that several share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Payer {
+    /// Who opened it; the others ride for nothing.
+    Leader,
+    /// All who took a seat, in equal parts.
+    Shared,
+}
+
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

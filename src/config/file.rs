@@ -21,7 +21,7 @@ use http::HeaderName;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::choice::{Abandoned, LogFormat, LogLevel};
+use super::choice::{Abandoned, LogFormat, LogLevel, Payer};
 use super::named::Named;
 use super::quantity::{Period, Size, UsdPerMillion};
 use super::scalar::{Address, Count, Threads, Toggle};
@@ -178,11 +178,13 @@ pub struct Coalesce {
     pub abandoned: Abandoned,
     /// How many requests may wait for one call; the next makes its own.
     pub max_waiters: Count,
+    /// Who pays for a call that several share: leader (who opened it), or shared (all, in equal parts).
+    pub payer: Payer,
 }
 
 impl Default for Coalesce {
     fn default() -> Self {
-        Self { abandoned: Abandoned::Stop, max_waiters: Count(10_000) }
+        Self { abandoned: Abandoned::Stop, max_waiters: Count(10_000), payer: Payer::Leader }
     }
 }
 

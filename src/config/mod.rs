@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use crate::text::Folding;
 
-pub use choice::{Abandoned, Dialect, Http2, LogFormat, LogLevel, Share};
+pub use choice::{Abandoned, Dialect, Http2, LogFormat, LogLevel, Payer, Share};
 pub use environment::Environment;
 pub use problem::Problem;
 pub use quantity::UsdPerMillion;
@@ -190,6 +190,8 @@ pub struct Coalesce {
     pub abandoned: Abandoned,
     /// Requests that may wait for one call; one more makes its own.
     pub max_waiters: usize,
+    /// Who pays for a call that several share.
+    pub payer: Payer,
 }
 
 /// Which features act.

@@ -116,6 +116,8 @@ impl Attempt<'_> {
         }
         if let Some(fare) = self.fare {
             let used = self.gateway.meter(fare, &mut self.flown, self.recording);
+            self.flown.shared = fare.is_shared();
+            fare.bill(&self.flown);
             fare.ended(self.flown.model.as_deref(), used);
             if let Some(seat) = self.seat.take() {
                 seat.settle(used);

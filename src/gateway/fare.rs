@@ -14,9 +14,11 @@ use super::admission::refusal::refusal;
 use super::fly::Flight;
 use super::leg::{Asked, Leg};
 use super::metering::{Basis, Used};
+use super::passengers::{Bill, Passengers, divide};
 use super::travel::unsaid;
 use crate::config::Mode;
 use crate::error::ApiError;
+use crate::exchange::Flown;
 use crate::limits::estimate::Estimate;
 use crate::limits::ledger::{Amounts, LimitId, Refused};
 use crate::limits::{Ask, Attempt, Permit};
@@ -24,14 +26,17 @@ use crate::response::price::Cost;
 use crate::response::usage::Usage;
 use crate::route::course::Course;
 use crate::route::{Asking, Target};
+use crate::telemetry::Telemetry;
 
 /// What a flight holds of the limits that let it through.
 pub(super) struct Fare {
     permit: Permit,
     /// Tokens and money; `None` once they are settled.
     hold: Option<Attempt>,
-    pub(super) estimate: Option<Estimate>,
+    estimate: Option<Estimate>,
     tariff: Option<Box<Tariff>>,
+    /// Who pays for a part of it.
+    passengers: Option<Arc<Passengers>>,
     state: Mutex<State>,
 }
 
@@ -44,6 +49,8 @@ struct State {
     held: Vec<(LimitId, Amounts)>,
     /// What is held beside the first hold.
     more: Vec<Permit>,
+    /// What is to be divided among the passengers.
+    bills: Vec<Bill>,
 }
 
 /// What an attempt holds of the limits of its provider. Dropped before its call is made, it has cost
@@ -107,8 +114,9 @@ impl Fare {
             Some(_) => ask.claims.iter().map(|claim| (claim.limit, claim.amounts)).collect(),
             None => Vec::new(),
         };
-        let state = State { used: Used::default(), under_way: Vec::new(), held, more: Vec::new() };
-        Self { permit, hold, estimate, tariff, state: Mutex::new(state) }
+        let state =
+            State { used: Used::default(), under_way: Vec::new(), held, more: Vec::new(), bills: Vec::new() };
+        Self { permit, hold, estimate, tariff, passengers: None, state: Mutex::new(state) }
     }
 
     /// A call by `model` goes out: from now on it counts.
@@ -122,6 +130,34 @@ impl Fare {
         }
     }
 
+    /// Divides what it will cost among the leader and these.
+    pub(super) fn carry(&mut self, passengers: Arc<Passengers>) {
+        self.passengers = Some(passengers);
+    }
+
+    /// What it holds of tokens and money, for who only rides.
+    pub(super) fn into_hold(mut self) -> Option<Attempt> {
+        self.hold.take()
+    }
+
+    /// What its request may consume, where somebody's limits wanted to know.
+    pub(super) fn estimate(&self) -> Option<Estimate> {
+        self.estimate.or_else(|| self.passengers.as_ref()?.estimate())
+    }
+
+    /// Whether others pay for a part of it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.passengers.is_some()
+    }
+
+    /// A call has ended whose cost is to be divided.
+    pub(super) fn bill(&self, flown: &Flown) {
+        let Some(cost) = flown.cost.filter(|_| flown.shared) else { return };
+        let model = flown.answered.as_deref().or(flown.model.as_deref()).unwrap_or("unknown");
+        let (provider, leader) = (flown.provider.clone(), flown.tenant.clone());
+        self.state.lock().bills.push(Bill { provider, model: model.into(), leader, cost });
+    }
+
     /// A call by `model` has ended and consumed this.
     pub(super) fn ended(&self, model: Option<&str>, used: Used) {
         let mut state = self.state.lock();
@@ -131,10 +167,13 @@ impl Fare {
         state.used.add(&used);
     }
 
-    /// Counts what all attempts consumed, and gives the rest back.
-    pub(super) fn settle(mut self) {
+    /// Counts what all attempts consumed, with who pays for it, and gives the rest back.
+    pub(super) fn settle(mut self, telemetry: &Telemetry) {
+        let State { used, bills, .. } = self.state.get_mut();
+        let aboard = self.passengers.take().map(|passengers| passengers.close()).unwrap_or_default();
+        let own = divide(*used, bills, aboard, telemetry);
         if let Some(hold) = self.hold.take() {
-            hold.settle(&self.state.get_mut().used.amounts());
+            hold.settle(&own.amounts());
         }
     }
 

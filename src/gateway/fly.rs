@@ -13,11 +13,11 @@ use super::decide::Decision;
 use super::fare::Fare;
 use super::head::put;
 use super::leg::{Asked, Leg, Question};
+use super::passengers::Landing;
 use super::record::{Recorded, Storable};
 use super::translate::Wording;
 use super::travel::{Departure, unsaid};
 use crate::cache::entry::Entry;
-use crate::coalesce::Landing;
 use crate::config::{Abandoned, Mode};
 use crate::error::ApiError;
 use crate::io::upstream::{Fault, UpstreamError};
@@ -187,7 +187,7 @@ impl Gateway {
             }
         };
         if let Some(fare) = flight.fare.take() {
-            fare.settle();
+            fare.settle(&self.kept.telemetry);
         }
         let Recorded { ending, rest, storable } = recorded;
         recorder.finish(ending);

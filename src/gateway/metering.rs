@@ -37,12 +37,12 @@ impl Gateway {
     pub(super) fn meter(&self, fare: &Fare, flown: &mut Flown, recording: &Recording) -> Used {
         let metrics = &self.kept.telemetry.metrics;
         let basis = basis(flown);
-        if let (Basis::Estimated, Some(estimate)) = (basis, &fare.estimate) {
-            let output = streamed(estimate, recording);
+        if let (Basis::Estimated, Some(estimate)) = (basis, fare.estimate()) {
+            let output = streamed(&estimate, recording);
             let usage = Usage { input: estimate.input, output, estimated: true, ..Usage::default() };
             flown.usage = Some(usage);
             flown.cost = self.prices.cost(flown.model.as_deref().unwrap_or_default(), &usage);
-        } else if let (Basis::Measured, Some(estimate), Some(usage)) = (basis, &fare.estimate, flown.usage)
+        } else if let (Basis::Measured, Some(estimate), Some(usage)) = (basis, fare.estimate(), flown.usage)
             && estimate.input > 0
         {
             let error = metrics.token_estimate.with_label_values(&[estimate.tokenizer.name()]);

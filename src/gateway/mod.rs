@@ -17,6 +17,7 @@ mod instead;
 mod leg;
 mod metering;
 mod opening;
+mod passengers;
 mod record;
 mod respond;
 mod ruling;
@@ -64,6 +65,7 @@ use admission::Admission;
 use head::Served;
 use ruling::{Overrides, Ruled, Waiter};
 
+pub use passengers::Terms;
 pub use ruling::{Refusal, Waiter as BurstWaiter};
 
 /// Bodies above this many bytes are read on a thread of their own: a megabyte takes about half a
@@ -82,7 +84,7 @@ pub struct Kept {
     /// What holds both, and what is below them.
     pub tiers: Arc<Tiers>,
     /// The calls under way.
-    pub flights: Arc<Flights>,
+    pub flights: Arc<Flights<Terms>>,
     /// The inputs being embedded.
     fetching: embed::Fetching,
     /// The inputs being looked for below the memory.

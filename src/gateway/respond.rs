@@ -171,9 +171,11 @@ impl Gateway {
         let Some(key) = plan.key else { return };
         // Without room in a limit, the old answer is all there is for now.
         let Ok(fare) = self.admit_unasked(request, decision).await else { return };
+        let terms = self.terms(request);
         if let Seat::Leader(recorder, _, landing) =
-            self.kept.flights.join(key, request.credential(), usize::MAX, || self.has_fresh(plan, &key))
+            self.kept.flights.join(key, terms.clone(), usize::MAX, || self.has_fresh(plan, &key))
         {
+            let fare = self.carrying(fare, terms);
             self.depart_alone(request, decision, fare, recorder, landing);
         }
     }
@@ -193,9 +195,12 @@ impl Gateway {
                 None => None,
             };
             let boarded = match aboard {
-                Some((playback, credential)) => {
+                Some((playback, terms)) => {
                     self.admit_hit(request, decision, None, exchange).await?;
-                    Boarded::Seat(playback, Some(credential))
+                    match self.ride(request, decision, &terms, exchange).await {
+                        Ok(()) => Boarded::Seat(playback, Some(terms.credential)),
+                        Err(turned) => return self.instead(request, decision, turned, exchange).await,
+                    }
                 }
                 None => match self.admit(request, decision, exchange).await {
                     Ok(fare) => self.board(request, decision, shared, fare, exchange),
@@ -249,7 +254,7 @@ impl Gateway {
             // Where flights are only observed they are listed, so that the next can be counted.
             let observed = plan.key.filter(|_| plan.coalesce == Mode::Observe);
             let (recorder, playback, landing) =
-                match observed.map(|key| self.kept.flights.lead(key, request.credential())) {
+                match observed.map(|key| self.kept.flights.lead(key, self.terms(request))) {
                     Some(Some((recorder, playback, landing))) => (recorder, playback, Some(landing)),
                     other => {
                         if other.is_some() {
@@ -263,9 +268,16 @@ impl Gateway {
             return Boarded::Seat(playback, None);
         };
         let landed = || self.has_fresh(plan, &key);
-        match self.kept.flights.join(key, request.credential(), self.config.coalesce.max_waiters, landed) {
-            Seat::Follower(playback, credential) => Boarded::Seat(playback, Some(credential)),
+        let terms = self.terms(request);
+        match self.kept.flights.join(key, terms.clone(), self.config.coalesce.max_waiters, landed) {
+            Seat::Follower(playback, theirs) => {
+                if let Some(passengers) = &theirs.passengers {
+                    passengers.board(&request.identity.tenant, fare);
+                }
+                Boarded::Seat(playback, Some(theirs.credential))
+            }
             Seat::Leader(recorder, playback, landing) => {
+                let fare = self.carrying(fare, terms);
                 self.depart(request, decision, fare, recorder, Some(landing));
                 Boarded::Seat(playback, None)
             }

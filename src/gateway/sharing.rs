@@ -7,9 +7,9 @@ use tokio::time::timeout;
 
 use super::Gateway;
 use super::fly::Flight;
+use super::passengers::Landing;
 use crate::cache::Stored;
 use crate::cache::entry::Entry;
-use crate::coalesce::Landing;
 use crate::coalesce::follower::Followed;
 use crate::coalesce::leader::Lease;
 use crate::coalesce::shared::Place;

@@ -88,10 +88,16 @@ impl Telemetry {
                 self.metrics.tokens.with_label_values(&[provider, &model, kind]).inc_by(count);
             }
         }
-        if let Some(cost) = flown.cost {
-            let (tenant, _) = self.tenant(&flown.tenant);
-            self.metrics.cost.with_label_values(&[provider, &*model, &*tenant]).inc_by(cost.as_usd_f64());
+        if let Some(cost) = flown.cost.filter(|_| !flown.shared) {
+            self.paid(provider, &model, &flown.tenant, cost);
         }
+    }
+
+    /// Counts what a tenant pays for a call, or for its part of one.
+    pub fn paid(&self, provider: &str, model: &str, tenant: &str, cost: Cost) {
+        let (model, ()) = self.models.get(model, |_| ());
+        let (tenant, _) = self.tenant(tenant);
+        self.metrics.cost.with_label_values(&[provider, &*model, &*tenant]).inc_by(cost.as_usd_f64());
     }
 
     /// Counts the inputs of an embedding call that is being sent.

@@ -18,7 +18,7 @@ use crate::config::quota::Dimension;
 use crate::error::ApiError;
 use crate::exchange::Exchange;
 use crate::limits::fair::Urgency;
-use crate::limits::ledger::{Amounts, Claim, LimitId, Refused};
+use crate::limits::ledger::{Amounts, Claim, LimitId, Part, Refused};
 use crate::limits::{Ask, Limits};
 use crate::request::ApiRequest;
 use crate::response::usage::Usage;
@@ -92,6 +92,30 @@ impl Gateway {
         decision: &Decision,
         exchange: &mut Exchange,
     ) -> Result<Option<Fare>, Turned> {
+        self.let_through(request, decision, false, exchange).await
+    }
+
+    /// As [`Gateway::admit`] for who rides on another's call and pays a part of it: that is no call of
+    /// its own, but tokens and money.
+    ///
+    /// # Errors
+    /// What becomes of it instead.
+    pub(super) async fn admit_passenger(
+        &self,
+        request: &ApiRequest<'_>,
+        decision: &Decision,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Fare>, Turned> {
+        self.let_through(request, decision, true, exchange).await
+    }
+
+    async fn let_through(
+        &self,
+        request: &ApiRequest<'_>,
+        decision: &Decision,
+        rides: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Fare>, Turned> {
         let Some((admission, mode)) = self.admission(request) else { return Ok(None) };
         let places = self.applying(admission, request, decision).await;
         if places.is_empty() {
@@ -99,7 +123,11 @@ impl Gateway {
         }
         let demand = self.demand(admission, places, request).await;
         let whole = |limit: &Limit| !is_per_provider(limit);
-        let ask = self.ask(admission, places, request, decision, &demand, whole).map_err(Turned::Away)?;
+        let mut ask = self.ask(admission, places, request, decision, &demand, whole).map_err(Turned::Away)?;
+        if rides {
+            ask.claims.retain(|claim| claim.amounts.only(Part::Consumption) != Amounts::NONE);
+            ask.claims.iter_mut().for_each(|claim| claim.amounts = claim.amounts.only(Part::Consumption));
+        }
         let admitted = match mode {
             Mode::Act => self.kept.limits.admit(&ask).await,
             _ => self.kept.limits.admit_now(&ask).await,

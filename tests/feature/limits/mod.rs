@@ -6,6 +6,7 @@ mod attempts;
 mod budgets;
 mod embeddings;
 mod explaining;
+mod payers;
 mod providers;
 mod refusals;
 mod restarts;

@@ -56,7 +56,7 @@ async fn a_stream_cut_half_way_counts_what_was_streamed_and_says_that_it_is_an_e
     let pareto = Pareto::start("limits: [{per: tenant, tokens: 1M/day, output_tokens: 1M/day}]").await;
     pareto.provider.hold(Hold::AfterEvents(8));
     let mut streams = Vec::new();
-    for number in 0..20 {
+    for number in 0..500 {
         let text = format!("sim:words=60 number {number}");
         streams.push(ask(&pareto, "acme", &text).set("max_tokens", 1000).stream().open().await);
     }
@@ -67,13 +67,13 @@ async fn a_stream_cut_half_way_counts_what_was_streamed_and_says_that_it_is_an_e
         said.push(text.collect::<String>());
     }
     drop(streams);
-    within("the calls to be cut", pareto.provider.left(20)).await;
+    within("the calls to be cut", pareto.provider.left(500)).await;
     let used = settled(&pareto, "acme", "output_tokens").await["used"].as_u64().unwrap();
     let streamed: u64 =
         said.iter().map(|text| pareto::limits::tokens::Tokenizer::of("gpt-4o").count(text)).sum();
-    assert!(streamed > 20);
+    assert!(streamed > 500);
     assert_eq!(used, streamed);
-    pareto.counts("limit_settlements_total", &[("basis", "estimated")], 20.0).await;
+    pareto.counts("limit_settlements_total", &[("basis", "estimated")], 500.0).await;
     assert_eq!(settled(&pareto, "acme", "tokens").await["reserved"], 0);
 }
 
