@@ -24,7 +24,7 @@
 //! | [`exchange`] | the notes of one request, settled exactly once |
 //! | [`dialect`] | one conversation in any provider's words: requests and replies translated |
 //! | [`route`] | who is asked, with which path, headers and key |
-//! | [`cache`] | stored answers: found, proved, judged fresh or stale, purged |
+//! | [`cache`] | what is stored, answers and vectors: found, proved, judged fresh or stale, purged |
 //! | [`coalesce`] | flights: one call for all who ask the same at the same time |
 //! | [`limits`] | counts and budgets: who is let through, waits or is refused; reserved before, settled after |
 //! | [`embedding`] | vectors by the input: found, shared while being fetched, gathered into calls |
