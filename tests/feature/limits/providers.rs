@@ -96,3 +96,24 @@ async fn embeddings_count_each_call_and_observing_refuses_nobody() {
     }
     observed.counts("limit_observed_rejections_total", &[("limit", "each")], 1.0).await;
 }
+
+#[tokio::test]
+async fn a_limit_that_refuses_the_leader_of_a_call_does_not_refuse_who_rides_on_it() {
+    let pareto = Pareto::start(
+        "cache: {share: everyone}
+limits: [{per: [tenant, provider], when: {tenant: poor}, concurrent: 1, wait: 3s}]",
+    )
+    .await;
+    let same = |tenant: &str| pareto.chat("same").with("x-tenant-id", tenant);
+    pareto.provider.hold(Hold::BeforeHead);
+    let first = ask(&pareto, "poor", "another").spawn();
+    within("the first call", pareto.provider.received(1)).await;
+    let leader = same("poor").spawn();
+    pareto.becomes("limit_waiters", &[], 1.0).await;
+    let follower = same("rich").spawn();
+    pareto.waiting(1).await;
+    assert_eq!(leader.await.unwrap().code(), "rate_limit_exceeded", "it has waited its time");
+    within("the follower's own call", pareto.provider.received(2)).await;
+    pareto.provider.release();
+    assert_eq!((follower.await.unwrap().status, first.await.unwrap().status), (200, 200));
+}
