@@ -68,9 +68,10 @@ fn many(count: usize) -> String {
 }
 
 fn ask<'a>(rules: &Rules, tenant: &'a str, amounts: Amounts) -> Ask<'a> {
-    let claims = rules.iter().map(|(limit, _)| Claim {
+    let claims = rules.iter().map(|(limit, rule)| Claim {
         limit: *limit,
-        subject: Subject::of(Cow::Borrowed(tenant), 7),
+        // One count for all of them, where a limit counts nobody apart.
+        subject: Subject::of(Cow::Borrowed(if rule.per.is_empty() { "" } else { tenant }), 7),
         amounts,
     });
     Ask { claims: claims.collect(), tenant, urgency: Urgency::default() }
