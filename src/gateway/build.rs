@@ -101,7 +101,7 @@ impl Gateway {
             router: Router::new(&config, &kept.healths, io.clock.now()),
             prices: PriceTable::new(&config.prices),
             groups: Groups::default(),
-            rules: Rules::new(&config.rules),
+            rules: Rules::new(&config.rules).map(Arc::new),
             config,
             io,
             kept,

@@ -3,6 +3,8 @@
 mod inputs;
 mod route;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
@@ -150,7 +152,7 @@ impl Gateway {
     }
 
     /// What the rules make of a request, and a line for each rule up to the one that decides.
-    async fn explain_rules(&self, rules: &Rules, request: &ApiRequest<'_>) -> (Ruled, Option<Section>) {
+    async fn explain_rules(&self, rules: &Arc<Rules>, request: &ApiRequest<'_>) -> (Ruled, Option<Section>) {
         let mode = self.config.features.rules.mode(request.identity.hash());
         let mut section = Section::new("rules");
         if mode != Mode::Act {

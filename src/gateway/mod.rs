@@ -127,7 +127,7 @@ pub struct Gateway {
     /// `None` where nothing is limited.
     admission: Option<Admission>,
     groups: embed::Groups,
-    rules: Option<Rules>,
+    rules: Option<Arc<Rules>>,
     kept: Arc<Kept>,
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
+use http::HeaderName;
+
 use super::Case;
+use super::globs::{Gathering, Globs, literal};
 use super::patterns::Patterns;
 use crate::config::endpoint::Endpoint;
 use crate::config::glob::Glob;
@@ -10,20 +13,27 @@ use crate::config::rule::{Condition, Reach, Rule};
 use crate::text::Folding;
 
 /// Rules by their places in the file.
-type Places = Vec<u32>;
-/// Rules by a text that only they are for.
-type ByText = HashMap<Box<str>, Places>;
+pub(super) type Places = Vec<u32>;
 
 /// Finds the rules that may hold.
 pub(super) struct Index {
     /// For each way of folding, by what the user said last.
-    texts: Vec<ByText>,
+    texts: Vec<HashMap<Box<str>, Places>>,
     /// By pattern, found in what the user said last.
     patterns: Vec<Places>,
-    tenants: ByText,
-    models: ByText,
+    /// By a name that requests have: each is looked up once, whoever names it.
+    names: Vec<(Name, Globs)>,
     /// For each endpoint, and last for requests that pass unread.
     shelves: Vec<Shelf>,
+}
+
+/// What globs mean.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Name {
+    Tenant,
+    Model,
+    Path,
+    Header(HeaderName),
 }
 
 /// The rules for one endpoint.
@@ -34,8 +44,8 @@ struct Shelf {
     /// Whether some are found by what the user said last.
     by_text: bool,
     by_pattern: bool,
-    by_tenant: bool,
-    by_model: bool,
+    /// Those of the index's names by which some are found.
+    by_name: Vec<usize>,
     reads_content: bool,
 }
 
@@ -43,47 +53,41 @@ struct Shelf {
 enum Anchor<'c> {
     Texts(usize, &'c [Box<str>]),
     Pattern(usize),
-    Tenants(Vec<&'c str>),
-    Models(Vec<&'c str>),
+    Globs(Name, &'c [Glob]),
     None,
 }
 
 impl Index {
     pub(super) fn new(rules: &[Rule], patterns: &Patterns, foldings: &[Folding]) -> Self {
-        let mut index = Self {
-            texts: foldings.iter().map(|_| ByText::new()).collect(),
-            patterns: vec![Places::new(); patterns.len()],
-            tenants: ByText::new(),
-            models: ByText::new(),
-            shelves: (0..=Endpoint::ALL.len()).map(|_| Shelf::default()).collect(),
-        };
+        let mut texts: Vec<HashMap<Box<str>, Places>> = foldings.iter().map(|_| HashMap::new()).collect();
+        let mut found = vec![Places::new(); patterns.len()];
+        let mut shelves: Vec<Shelf> = (0..=Endpoint::ALL.len()).map(|_| Shelf::default()).collect();
+        let (mut numbers, mut names) = (HashMap::new(), Vec::new());
         for (place, rule) in (0..).zip(rules) {
             let anchor = anchor(rule, patterns, foldings);
-            let file = |by: &mut ByText, names: &[&str]| {
-                names.iter().for_each(|name| by.entry(Box::from(*name)).or_default().push(place));
-            };
+            let mut name_number = None;
             match &anchor {
-                Anchor::Texts(way, texts) => {
-                    texts
-                        .iter()
-                        .for_each(|text| index.texts[*way].entry(text.clone()).or_default().push(place));
+                Anchor::Texts(way, said) => {
+                    said.iter().for_each(|text| texts[*way].entry(text.clone()).or_default().push(place));
                 }
-                Anchor::Pattern(number) => index.patterns[*number].push(place),
-                Anchor::Tenants(names) => file(&mut index.tenants, names),
-                Anchor::Models(names) => {
-                    for name in names {
-                        index.models.entry(name.to_ascii_lowercase().into()).or_default().push(place);
+                Anchor::Pattern(number) => found[*number].push(place),
+                Anchor::Globs(name, globs) => {
+                    let number = *numbers.entry(name.clone()).or_insert(names.len());
+                    if number == names.len() {
+                        names.push((name.clone(), Gathering::default()));
                     }
+                    names[number].1.add(place, globs, *name == Name::Model);
+                    name_number = Some(number);
                 }
                 Anchor::None => {}
             }
-            let endpoints = rule.endpoints();
             let unread = rule.meets_unread().then_some(Endpoint::ALL.len());
-            for shelf in endpoints.iter().map(|name| name as usize).chain(unread) {
-                index.shelves[shelf].add(place, rule, &anchor);
+            for shelf in rule.endpoints().iter().map(|name| name as usize).chain(unread) {
+                shelves[shelf].add(place, rule, &anchor, name_number);
             }
         }
-        index
+        let names = names.into_iter().map(|(name, gathering)| (name, gathering.finish())).collect();
+        Self { texts, patterns: found, names, shelves }
     }
 
     pub(super) fn reads_content(&self, endpoint: Endpoint) -> bool {
@@ -96,20 +100,15 @@ impl Index {
 
     /// The places of the rules that may hold, in order.
     pub(super) fn candidates<'i>(&'i self, case: &Case) -> Candidates<'i> {
-        let shelf = match case.asked.endpoint {
-            Some(endpoint) => endpoint as usize,
-            None => Endpoint::ALL.len(),
-        };
+        let shelf = case.asked.endpoint.map_or(Endpoint::ALL.len(), |endpoint| endpoint as usize);
         let shelf = &self.shelves[shelf];
         let mut anchored = Places::new();
+        for number in &shelf.by_name {
+            if let Some((name, globs)) = self.names.get(*number) {
+                name.of(case, |name| globs.find(name, &mut anchored));
+            }
+        }
         let mut take = |places: Option<&Places>| anchored.extend(places.into_iter().flatten());
-        if shelf.by_tenant {
-            take(self.tenants.get(case.asked.tenant));
-        }
-        if shelf.by_model {
-            let model = case.asked.model.map(|model| model.to_ascii_lowercase());
-            take(model.and_then(|model| self.models.get(&*model)));
-        }
         if shelf.by_text {
             for (way, texts) in self.texts.iter().enumerate() {
                 take(case.folded(way).and_then(|text| texts.get(text)));
@@ -128,20 +127,34 @@ impl Index {
 }
 
 impl Shelf {
-    fn add(&mut self, place: u32, rule: &Rule, anchor: &Anchor) {
+    fn add(&mut self, place: u32, rule: &Rule, anchor: &Anchor, name: Option<usize>) {
         self.reads_content |= rule.reach() == Reach::Content;
         match anchor {
             Anchor::Texts(..) => self.by_text = true,
             Anchor::Pattern(_) => self.by_pattern = true,
-            Anchor::Tenants(_) => self.by_tenant = true,
-            Anchor::Models(_) => self.by_model = true,
+            Anchor::Globs(..) => self.by_name.extend(name.filter(|name| !self.by_name.contains(name))),
             Anchor::None => self.loose.push(place),
         }
     }
 
     fn is_empty(&self) -> bool {
-        let anchored = self.by_text || self.by_pattern || self.by_tenant || self.by_model;
-        self.loose.is_empty() && !anchored
+        self.loose.is_empty() && self.by_name.is_empty() && !self.by_text && !self.by_pattern
+    }
+}
+
+impl Name {
+    /// Shows what a request has under this name: of a header, each of its values.
+    fn of(&self, case: &Case, mut show: impl FnMut(&str)) {
+        let asked = &case.asked;
+        match self {
+            Self::Tenant => show(asked.tenant),
+            Self::Path => show(asked.path),
+            Self::Model => asked.model.into_iter().for_each(|model| show(&model.to_ascii_lowercase())),
+            Self::Header(name) => {
+                let values = asked.headers.get_all(name).iter();
+                values.filter_map(|value| std::str::from_utf8(value.as_bytes()).ok()).for_each(show);
+            }
+        }
     }
 }
 
@@ -177,8 +190,11 @@ fn anchor<'c>(rule: &'c Rule, patterns: &Patterns, foldings: &[Folding]) -> Anch
                 let way = foldings.iter().position(|folding| *folding == texts.folding);
                 way.map(|way| Anchor::Texts(way, &texts.folded))
             }
-            Condition::Tenant(globs) => names(globs).map(Anchor::Tenants),
-            Condition::Model(globs) => names(globs).map(Anchor::Models),
+            Condition::Tenant(globs) => anchored(Name::Tenant, globs),
+            Condition::Model(globs) => anchored(Name::Model, globs),
+            Condition::Path(globs) => anchored(Name::Path, globs),
+            // That it is there at all is something to go by.
+            Condition::Header(name, globs) => Some(Anchor::Globs(Name::Header(name.clone()), globs)),
             Condition::Matches(pattern) => patterns.number(pattern).map(Anchor::Pattern),
             _ => None,
         };
@@ -192,17 +208,19 @@ impl Anchor<'_> {
     fn rank(&self) -> u8 {
         match self {
             Self::None => 0,
-            Self::Models(_) => 1,
-            Self::Pattern(_) => 2,
-            Self::Tenants(_) => 3,
-            Self::Texts(..) => 4,
+            Self::Globs(Name::Path, _) => 1,
+            Self::Globs(Name::Model, _) => 2,
+            Self::Pattern(_) => 3,
+            Self::Globs(Name::Tenant, _) => 4,
+            Self::Globs(Name::Header(_), _) => 5,
+            Self::Texts(..) => 6,
         }
     }
 }
 
-/// The names that globs stand for, where these are all.
-fn names(globs: &[Glob]) -> Option<Vec<&str>> {
-    globs.iter().map(Glob::exact).collect()
+/// By globs, unless one of them means everything.
+fn anchored(name: Name, globs: &[Glob]) -> Option<Anchor<'_>> {
+    globs.iter().all(|glob| !literal(glob).is_empty()).then_some(Anchor::Globs(name, globs))
 }
 
 /// Shows every condition of some rules, however deep.

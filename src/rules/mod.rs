@@ -1,12 +1,13 @@
 //! What is answered here, refused, changed or cached otherwise, and why.
 //!
 //! The rules of one generation are compiled once: what most rules are told apart by, the texts, patterns,
-//! tenants and models they name, finds the few that may hold; only rules without any of these are
-//! asked each time. Those few are then judged in their order; the first that holds decides.
+//! tenants, models, paths and headers they name, finds the few that may hold; only rules without any of
+//! these are asked each time. Those few are then judged in their order; the first that holds decides.
 
 pub mod answer;
 pub mod burst;
 pub mod edit;
+mod globs;
 mod index;
 mod judge;
 mod patterns;
@@ -71,6 +72,12 @@ pub struct Case<'c, 'r> {
     only: [OnceLock<bool>; 16],
 }
 
+/// What rules look at in a body.
+pub struct Reading {
+    content: Content,
+    found: Option<Found>,
+}
+
 impl Rules {
     /// Compiles rules; `None` where there are none.
     pub fn new(rules: &[Rule]) -> Option<Self> {
@@ -104,6 +111,13 @@ impl Rules {
         self.index.meets_unread()
     }
 
+    /// Reads what is said in a body, and finds the patterns in it: what takes time in proportion to it.
+    pub fn read(&self, endpoint: Endpoint, body: &[u8]) -> Reading {
+        let content = Content::read(endpoint, body);
+        let found = content.last.as_ref().map(|last| self.patterns.find(&last.text));
+        Reading { content, found }
+    }
+
     /// A request under these rules.
     pub fn case<'r>(&self, asked: Asked<'r>) -> Case<'_, 'r> {
         Case {
@@ -118,11 +132,12 @@ impl Rules {
 }
 
 impl<'c> Case<'c, '_> {
-    /// The same, with what is said in it already read: a large body is read elsewhere.
+    /// The same, already read: a large body is read elsewhere.
     #[must_use]
-    pub fn having_read(self, content: Content) -> Self {
+    pub fn having_read(self, Reading { content, found }: Reading) -> Self {
         // Nobody can have read it before: the case was just made.
         let _ = self.content.set(content);
+        let _ = found.map(|found| self.found.set(found));
         self
     }
 

@@ -50,6 +50,12 @@ impl Patterns {
         self.numbers.get(pattern).copied()
     }
 
+    /// How often a text is gone through to find all of them.
+    #[cfg(test)]
+    pub(super) fn passes(&self) -> usize {
+        self.sets.len()
+    }
+
     /// Looks for all of them. The time is linear in the text, whatever the patterns.
     pub(super) fn find(&self, text: &str) -> Found {
         let mut found = vec![false; self.len()];

@@ -160,3 +160,50 @@ rules:
         ]
     );
 }
+
+/// A thousand and ten thousand rules of one kind, none of which is for the request: how many are asked.
+fn asked_of(when: impl Fn(usize) -> String, question: &Question) -> [usize; 2] {
+    [1_000, 10_000].map(|count| {
+        let mut yaml = "rules:\n".to_owned();
+        for number in 0..count {
+            yaml += &format!("  - {{name: r{number}, when: {{{}}}, then: {{tag: a}}}}\n", when(number));
+        }
+        let rules = rules(&yaml);
+        let case = rules.case(question.asked());
+        assert_eq!(case.holding().count(), 0, "{}", when(0));
+        rules.index.candidates(&case).count()
+    })
+}
+
+#[test]
+fn of_ten_thousand_rules_a_few_are_asked_whatever_they_are_told_apart_by() {
+    let mut question = chat("where is my order?");
+    question.headers.insert("x-team", "shop-7".parse().unwrap());
+    for when in [
+        |n: usize| format!("last_message: {{one_of: [text {n}]}}"),
+        |n: usize| format!("tenant: 'tenant-{n}-*'"),
+        |n: usize| format!("model: ['model-{n}*', '*-of-{n}']"),
+        |n: usize| format!("header: {{x-team: 'team-{n}-*'}}"),
+        |n: usize| format!("header: {{x-team-{n}: '*'}}"),
+        |n: usize| format!("path: '/v1/files/{n}/*', endpoint: chat"),
+        |n: usize| format!("conversation: {{longer_than: {n}}}, tenant: '*-{n}'"),
+    ] {
+        assert_eq!(asked_of(when, &question), [0, 0], "{}", when(0));
+    }
+    // What nothing tells apart is asked, each once.
+    assert_eq!(
+        asked_of(|n| format!("conversation: {{longer_than: {}}}", 100 + n), &question),
+        [1_000, 10_000]
+    );
+}
+
+#[test]
+fn a_thousand_patterns_are_found_in_a_few_passes_over_a_text() {
+    let words = |n: usize| format!("last_message: {{matches: '(?i)^word{n} .* end$'}}");
+    let yaml: String = (0..1_000)
+        .map(|n| format!("  - {{name: r{n}, when: {{{}}}, then: {{tag: a}}}}\n", words(n)))
+        .collect();
+    let rules = rules(&format!("rules:\n{yaml}"));
+    assert!(rules.patterns.passes() <= 8, "{}", rules.patterns.passes());
+    assert_eq!(chat("Word77 and so to the END").rule(&rules).as_deref(), Some("r77"));
+}

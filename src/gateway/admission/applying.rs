@@ -14,7 +14,7 @@ use crate::rules::Rules;
 /// Limits that are not for all requests. Their conditions are compiled as those of rules are, each set
 /// under its limit's name.
 pub(super) struct Conditional {
-    pub(super) conditions: Rules,
+    pub(super) conditions: Arc<Rules>,
     places: HashMap<Arc<str>, u32>,
     /// The places of the others.
     always: Vec<u32>,
@@ -35,7 +35,7 @@ impl Conditional {
             })
             .collect();
         Some(Self {
-            conditions: Rules::new(&rules)?,
+            conditions: Arc::new(Rules::new(&rules)?),
             places: rules.iter().zip(&some).map(|(rule, (place, _))| (rule.name.clone(), *place)).collect(),
             always: always.into_iter().map(|(place, _)| place).collect(),
         })

@@ -15,7 +15,6 @@ use crate::config::rule::{Action, CacheOverride, Rule, State, Tags, Verdict};
 use crate::exchange::{Exchange, Observed};
 use crate::gateway::{Gateway, READ_ASIDE};
 use crate::request::ApiRequest;
-use crate::request::content::Content;
 use crate::rules::relevance::Unscored;
 use crate::rules::{Asked, Case, Rules};
 use rewrite::Rewritten;
@@ -65,7 +64,7 @@ impl Gateway {
     /// Lets the rules decide about a request, and counts what they did.
     pub(super) async fn rule(
         self: &Arc<Self>,
-        rules: &Rules,
+        rules: &Arc<Rules>,
         request: &ApiRequest<'_>,
         exchange: &mut Exchange,
     ) -> Ruled {
@@ -108,7 +107,7 @@ impl Gateway {
     }
 
     /// The rule that decides about a request.
-    async fn deciding<'c>(self: &Arc<Self>, rules: &'c Rules, request: &ApiRequest<'_>) -> Deciding<'c> {
+    async fn deciding<'c>(self: &Arc<Self>, rules: &'c Arc<Rules>, request: &ApiRequest<'_>) -> Deciding<'c> {
         let case = self.case(rules, request).await;
         let mut learns = None;
         for rule in case.holding() {
@@ -170,7 +169,11 @@ impl Gateway {
     }
 
     /// A request under the rules. What is said in a large one is read on a thread of its own.
-    pub(super) async fn case<'c, 'r>(&self, rules: &'c Rules, request: &'r ApiRequest<'_>) -> Case<'c, 'r> {
+    pub(super) async fn case<'c, 'r>(
+        &self,
+        rules: &'c Arc<Rules>,
+        request: &'r ApiRequest<'_>,
+    ) -> Case<'c, 'r> {
         let head = request.head;
         let case = rules.case(Asked {
             endpoint: Some(request.endpoint),
@@ -186,9 +189,9 @@ impl Gateway {
         if request.body.len() <= READ_ASIDE || !rules.read_content(request.endpoint) {
             return case;
         }
-        let (endpoint, body) = (request.endpoint, request.body.clone());
-        match tokio::task::spawn_blocking(move || Content::read(endpoint, &body)).await {
-            Ok(content) => case.having_read(content),
+        let (endpoint, body, reader) = (request.endpoint, request.body.clone(), rules.clone());
+        match tokio::task::spawn_blocking(move || reader.read(endpoint, &body)).await {
+            Ok(reading) => case.having_read(reading),
             Err(_) => case,
         }
     }
