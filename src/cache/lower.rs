@@ -200,12 +200,15 @@ impl Lower {
     /// What there is to tell.
     pub fn readings(&self) -> LowerReadings {
         let parts = &self.parts;
-        let refused = parts.refused.lock();
+        let mut refused = *parts.refused.lock();
         let disk = parts.disk.iter().map(|disk| ("disk", Some(disk.bytes()), disk.is_up(), disk.errors()));
         let redis = parts.redis.iter().map(|redis| ("redis", None, redis.is_up(), redis.errors()));
+        if let Some(disk) = &parts.disk {
+            refused[0][Refused::Damaged as usize] += disk.damaged();
+        }
         LowerReadings {
             tiers: disk.chain(redis).collect(),
-            skipped: parts.skipped.load(Relaxed),
+            skipped: parts.skipped.load(Relaxed) + parts.disk.as_ref().map_or(0, Disk::skipped),
             refused: [Tier::Disk, Tier::Redis]
                 .into_iter()
                 .zip(refused.iter())

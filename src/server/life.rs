@@ -9,6 +9,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Reloader, Running};
 
+/// SIGXFSZ: a file would grow over a limit of the process (`setrlimit(2)`); 25 wherever pareto runs.
+const FILE_TOO_LARGE: SignalKind = SignalKind::from_raw(25);
+
 /// Serves until SIGTERM or SIGINT, then drains: no new connections, requests under way finish, at
 /// most `shutdown.grace` long. A second signal ends it at once. SIGHUP reloads.
 ///
@@ -18,6 +21,8 @@ pub async fn run_until_stopped(running: Running, reloader: Arc<Reloader>) -> io:
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    // Heard and not heeded: unheard it ends the process; the write that was too much fails either way.
+    let _too_large = signal(FILE_TOO_LARGE)?;
     let watching = tokio::spawn(reloader.clone().watch());
     loop {
         tokio::select! {

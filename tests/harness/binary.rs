@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::within;
+use super::{Answer, Ask, CHAT, chat, metrics, within};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pareto");
 
@@ -79,6 +79,31 @@ impl Binary {
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Lets no file of its grow beyond `bytes`, or any with none: a disk that is full, without a disk.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let soft = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let limit = format!("--fsize={soft}:unlimited");
+        let pid = self.child.id().to_string();
+        let limited = Command::new("prlimit").args(["--pid", &pid, &limit]).status().unwrap();
+        assert!(limited.success());
+    }
+
+    /// A chat request that says `text`, sent when awaited.
+    pub fn chat(&self, text: &str) -> Ask {
+        Ask::new(reqwest::Client::new().post(format!("http://{}{CHAT}", self.address)), chat(text))
+    }
+
+    /// A request to the operators' listener.
+    pub async fn admin(&self, method: reqwest::Method, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.admin);
+        Answer::of(reqwest::Client::new().request(method, url).send().await.unwrap()).await
+    }
+
+    /// What a counter or gauge shows now: the sum of all its series with these labels.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        metrics::sum(&self.admin(reqwest::Method::GET, "/metrics").await.text(), name, labels)
     }
 
     /// Waits for a line of its log.

@@ -6,11 +6,15 @@
 //!
 //! fjall hands each write to the operating system before it returns, so a killed process loses
 //! nothing; after a power cut the last writes may be missing and a torn one is found by the journal's
-//! checksum, or at the latest by the entry's own.
+//! checksum, or at the latest by the entry's own. What is found damaged is given up, a segment or the
+//! whole store: all of it can be fetched again.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use parking_lot::RwLock;
 
-use crate::cache::purges::{Purge, Purges};
+use crate::cache::purges::Purge;
 use crate::config::storage::Disk as Settings;
 use crate::request::key::CacheKey;
 
@@ -18,32 +22,63 @@ use crate::request::key::CacheKey;
 const SEGMENTS: u64 = 8;
 /// Shares of the size: one for each segment, and room for one to be rewritten while it is compacted.
 const SHARES: u64 = 10;
-/// The journal's bound; fjall has no lower one.
+/// From which size on the journal is cut off; fjall has no lower one.
 const JOURNAL: u64 = 64 << 20;
+/// The journal, and the one before it until all in it is in segments.
+const JOURNALS: u64 = 2 * JOURNAL;
+/// Gathered writes that may wait to become files. With more, fjall holds up who writes, and for ever
+/// where a full disk has ended its worker; what comes then is not stored.
+const FLUSHES: usize = 2;
+/// Files not yet merged in the newest segment, for the same reason.
+const UNMERGED: usize = 16;
 /// What one segment gathers in memory before it becomes a file.
 const MEMTABLE: u64 = 8 << 20;
 /// Blocks held in memory. Entries that are asked for again are in the memory tier anyway.
 const BLOCKS: u64 = 8 << 20;
+/// The directory of the store.
+const STORE: &str = "store";
 /// What the names of segments begin with; a number that only grows follows.
 const NAME: &str = "entries-";
 /// Remembered purges. Beyond, the oldest are forgotten by purging everything before them.
 const PURGES: usize = 8192;
 
-/// An open store.
+/// An open store. One writes, others read.
 pub struct Segments {
     database: Database,
     /// Oldest first; never empty.
-    segments: Vec<(u64, Keyspace)>,
+    segments: RwLock<Vec<(u64, Keyspace)>>,
     purges: Keyspace,
     /// Bytes written to the newest segment.
-    written: u64,
+    written: AtomicU64,
     share: u64,
 }
 
+/// Purges and their generations.
+pub type Recalled = Vec<(u64, Purge)>;
+
+/// Whether an error says that what is on disk is not as it was written, rather than that the disk fails.
+pub fn is_damage(error: &fjall::Error) -> bool {
+    use fjall::Error::{Decompress, InvalidTag, InvalidTrailer, JournalRecovery, Storage, Unrecoverable};
+    match error {
+        Storage(inner) => !matches!(inner, fjall::LsmError::Io(error) if !is_cut(error)),
+        fjall::Error::Io(error) => is_cut(error),
+        Decompress(_) | InvalidTag(_) | InvalidTrailer | JournalRecovery(_) | Unrecoverable => true,
+        // Another version's store, which a cache need not read.
+        fjall::Error::InvalidVersion(_) => true,
+        _ => false,
+    }
+}
+
+/// A file that is missing or ends too early.
+fn is_cut(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, NotFound, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | NotFound | UnexpectedEof)
+}
+
 impl Segments {
-    /// Opens or creates it, and takes what it remembers of purges into `purges`.
-    pub fn open(settings: &Settings, purges: &mut Purges) -> fjall::Result<Self> {
-        let database = Database::builder(settings.path.join("store"))
+    /// Opens or creates it, and says what it remembers of purges.
+    pub fn open(settings: &Settings) -> fjall::Result<(Self, Recalled)> {
+        let database = Database::builder(settings.path.join(STORE))
             .cache_size(BLOCKS)
             .max_journaling_size(JOURNAL)
             .worker_threads(1)
@@ -60,59 +95,94 @@ impl Segments {
             .map(|number| Ok((number, segment(&database, number)?)))
             .collect::<fjall::Result<Vec<_>>>()?;
         let remembered = database.keyspace("purges", KeyspaceCreateOptions::default)?;
-        let written = segments.last().map_or(0, |(_, segment)| segment.disk_space());
-        let share = settings.size.saturating_sub(JOURNAL) / SHARES;
+        let written = AtomicU64::new(segments.last().map_or(0, |(_, segment)| segment.disk_space()));
+        let share = settings.size.saturating_sub(JOURNALS) / SHARES;
+        let segments = RwLock::new(segments);
         let store = Self { database, segments, purges: remembered, written, share };
-        store.recall(purges)?;
-        Ok(store)
+        let recalled = store.recall()?;
+        Ok((store, recalled))
     }
 
-    fn recall(&self, purges: &mut Purges) -> fjall::Result<()> {
-        let mut count = 0;
+    /// Gives up all that is stored.
+    pub fn discard(settings: &Settings) -> std::io::Result<()> {
+        std::fs::remove_dir_all(settings.path.join(STORE))
+    }
+
+    fn recall(&self) -> fjall::Result<Recalled> {
+        let mut recalled = Recalled::new();
         for item in self.purges.iter() {
             let (key, value) = item.into_inner()?;
             let generation = key.as_ref().try_into().map(u64::from_be_bytes);
             if let (Ok(generation), Ok(purge)) = (generation, serde_json::from_slice(&value)) {
-                purges.add(generation, purge);
+                recalled.push((generation, purge));
             }
-            count += 1;
         }
-        if count > PURGES {
-            let latest = purges.latest();
+        if recalled.len() > PURGES {
+            let latest = recalled.iter().map(|(generation, _)| *generation).max().unwrap_or_default();
             self.purges.clear()?;
             self.purged(latest, &Purge::default())?;
-            purges.add(latest, Purge::default());
+            recalled = vec![(latest, Purge::default())];
         }
-        Ok(())
+        Ok(recalled)
     }
 
-    /// What is stored under a key, the latest of it.
-    pub fn get(&self, key: &CacheKey) -> fjall::Result<Option<Vec<u8>>> {
-        for (_, segment) in self.segments.iter().rev() {
-            if let Some(bytes) = segment.get(key.bytes())? {
-                return Ok(Some(bytes.to_vec()));
+    /// What is stored under a key, the latest of it. A segment that turns out damaged has nothing, and
+    /// is given up; how many those were comes with it.
+    pub fn get(&self, key: &CacheKey) -> fjall::Result<(Option<Vec<u8>>, u64)> {
+        let segments = self.segments.read().clone();
+        let mut damaged = 0;
+        for (number, segment) in segments.into_iter().rev() {
+            match segment.get(key.bytes()) {
+                Ok(Some(bytes)) => return Ok((Some(bytes.to_vec()), damaged)),
+                Ok(None) => {}
+                Err(error) if is_damage(&error) => {
+                    tracing::warn!(%error, "a part of the store on disk is damaged and given up");
+                    self.drop_segment(number, segment)?;
+                    damaged += 1;
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        Ok((None, damaged))
     }
 
-    /// Stores under a key; the oldest segment makes room.
-    pub fn put(&mut self, key: &CacheKey, bytes: Vec<u8>) -> fjall::Result<()> {
+    fn drop_segment(&self, number: u64, segment: Keyspace) -> fjall::Result<()> {
+        self.segments.write().retain(|(other, _)| *other != number);
+        self.database.delete_keyspace(segment)
+    }
+
+    /// Stores under a key; the oldest segment makes room. False where the disk is behind, and this was
+    /// not stored.
+    pub fn put(&self, key: &CacheKey, bytes: Vec<u8>) -> fjall::Result<bool> {
         let size = (bytes.len() + key.bytes().len()) as u64;
-        let Some((newest, segment_of_newest)) = self.segments.last() else { return Ok(()) };
-        if self.written > 0 && self.written + size > self.share {
-            let number = newest + 1;
-            self.segments.push((number, segment(&self.database, number)?));
-            self.written = 0;
-            while self.segments.len() as u64 > SEGMENTS {
-                let (_, oldest) = self.segments.remove(0);
-                self.database.delete_keyspace(oldest)?;
-            }
-            return self.put(key, bytes);
+        let written = self.written.load(Relaxed);
+        let full = written > 0 && written + size > self.share;
+        let newest = self.segments.read().last().cloned();
+        let newest = match newest {
+            Some((_, newest)) if !full => newest,
+            other => self.begin(other.map_or(1, |(number, _)| number + 1))?,
+        };
+        if self.database.outstanding_flushes() > FLUSHES || newest.l0_table_count() > UNMERGED {
+            return Ok(false);
         }
-        segment_of_newest.insert(key.bytes(), bytes)?;
-        self.written += size;
-        Ok(())
+        newest.insert(key.bytes(), bytes)?;
+        self.written.fetch_add(size, Relaxed);
+        Ok(true)
+    }
+
+    /// Begins a segment, and drops what there is no room for beside it.
+    fn begin(&self, number: u64) -> fjall::Result<Keyspace> {
+        let newest = segment(&self.database, number)?;
+        self.written.store(0, Relaxed);
+        let mut segments = self.segments.write();
+        segments.push((number, newest.clone()));
+        let over = (segments.len() as u64).saturating_sub(SEGMENTS);
+        let dropped: Vec<_> = segments.drain(..usize::try_from(over).unwrap_or_default()).collect();
+        drop(segments);
+        for (_, oldest) in dropped {
+            self.database.delete_keyspace(oldest)?;
+        }
+        Ok(newest)
     }
 
     /// Remembers a purge.
@@ -123,8 +193,9 @@ impl Segments {
 
     /// Bytes of all segments.
     pub fn bytes(&self) -> u64 {
-        let older = self.segments.iter().rev().skip(1).map(|(_, segment)| segment.disk_space());
-        older.sum::<u64>() + self.written
+        let segments = self.segments.read();
+        let older = segments.iter().rev().skip(1).map(|(_, segment)| segment.disk_space());
+        older.sum::<u64>() + self.written.load(Relaxed)
     }
 }
 
