@@ -59,6 +59,18 @@ pub enum Payer {
     Shared,
 }
 
+/// What becomes of requests while what limits count cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLedgerLoss {
+    /// Each sidecar lets its share of what was left pass.
+    LocalShare,
+    /// All pass.
+    Admit,
+    /// None passes.
+    Refuse,
+}
+
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use crate::text::Folding;
 
-pub use choice::{Abandoned, Dialect, Http2, LogFormat, LogLevel, Payer, Share};
+pub use choice::{Abandoned, Dialect, Http2, LogFormat, LogLevel, OnLedgerLoss, Payer, Share};
 pub use environment::Environment;
 pub use problem::Problem;
 pub use quantity::UsdPerMillion;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{RedisUrl, Secret};
+use super::{OnLedgerLoss, RedisUrl, Secret};
 
 /// Where stored answers live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Storage {
     pub disk: Option<Disk>,
     /// The tier in Redis, if there is one.
     pub redis: Option<Redis>,
+    /// Where limits count together with other sidecars, if they do.
+    pub counts: Option<Counts>,
     /// What seals entries outside the process: the first seals, all open. Empty: nothing is sealed.
     pub encryption_keys: Vec<Secret>,
 }
@@ -27,7 +29,16 @@ pub struct Disk {
     pub size: u64,
 }
 
-/// The tier in Redis.
+/// Where limits count together with other sidecars.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Where that is. Its lease is how long what a sidecar holds outlives it.
+    pub redis: Redis,
+    /// What becomes of requests while it is away.
+    pub on_loss: OnLedgerLoss,
+}
+
+/// A Redis and how it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redis {
     /// Where it is.
@@ -36,6 +47,6 @@ pub struct Redis {
     pub prefix: String,
     /// For one round trip.
     pub timeout: Duration,
-    /// How long the lease of a flight lasts without being renewed.
+    /// How long a lease lasts without being renewed.
     pub lease: Duration,
 }

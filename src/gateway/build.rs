@@ -16,6 +16,7 @@ use crate::config::{Config, Switch};
 use crate::io::Io;
 use crate::limits::Limits;
 use crate::limits::book::Book;
+use crate::limits::ledger::Ledger;
 use crate::request::identity::Secret;
 use crate::request::memo::Memo;
 use crate::response::price::PriceTable;
@@ -33,13 +34,11 @@ const MEMO_SHARE: u64 = 16;
 /// The share that holds vectors: 1/4.
 const VECTORS_SHARE: u64 = 4;
 
-/// Alerts that wait to be told; more than this at once are lost.
-const MOST_ALARMS: usize = 1024;
-
 impl Kept {
     /// What the first generation starts with.
     pub fn new(config: &Config, telemetry: Arc<Telemetry>, storage: Storage) -> Self {
-        let Storage { lower, purges, shared, secret, clock, counts } = storage;
+        let Storage { lower, purges, shared, secret, clock, counts, ledger, alarms: (sender, alarms) } =
+            storage;
         let memo = config.storage.memory / MEMO_SHARE;
         let vectors = config.storage.memory / VECTORS_SHARE;
         let answers = Arc::new(Memory::new(config.storage.memory - memo - vectors));
@@ -47,11 +46,11 @@ impl Kept {
         let tiers = Arc::new(Tiers::new([answers.clone() as _, vectors.clone() as _].into(), lower, purges));
         let mut seed = [0; 8];
         seed.copy_from_slice(&secret.load().0[..8]);
-        let (sender, alarms) = tokio::sync::mpsc::channel(MOST_ALARMS);
         let subjects = subjects(&secret.load());
-        let book = match counts {
-            Some(path) => Book::kept(clock, sender, subjects, path),
-            None => Arc::new(Book::new(clock, sender, subjects)),
+        let ledger: Arc<dyn Ledger> = match (ledger, counts) {
+            (Some(ledger), _) => ledger,
+            (None, Some(path)) => Book::kept(clock, sender, subjects, path),
+            (None, None) => Arc::new(Book::new(clock, sender, subjects)),
         };
         Self {
             cache: Cache::new(answers, tiers.clone()),
@@ -61,7 +60,7 @@ impl Kept {
             looking: Arc::default(),
             flights: Arc::new(Flights::default()),
             memo: Memo::new(memo, u64::from_le_bytes(seed)),
-            limits: Limits::new(book),
+            limits: Limits::new(ledger),
             alarms: Mutex::new(Some(alarms)),
             healths: Healths::default(),
             bursts: Bursts::default(),

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::cache::codec::Codec;
 use crate::cache::disk::Disk;
@@ -24,8 +25,13 @@ use crate::config::{Config, storage};
 use crate::io::clock::Clock;
 use crate::io::envelope::Envelope;
 use crate::io::redis::Redis;
+use crate::limits::alert::Alarm;
+use crate::limits::shared::SharedLedger;
 use crate::request::identity::Secret;
 use crate::response::recording::MAX_RECORDING;
+
+/// Alerts that wait to be told; more than this at once are lost.
+const MOST_ALARMS: usize = 1024;
 
 /// Where answers are kept beside the memory, and what keys them.
 pub struct Storage {
@@ -36,13 +42,26 @@ pub struct Storage {
     pub(super) clock: Clock,
     /// Where limits keep their counts: beside the answers, never among what makes room for others.
     pub(super) counts: Option<PathBuf>,
+    /// Where they count together with other sidecars.
+    pub(super) ledger: Option<Arc<SharedLedger>>,
+    /// What is to be told of budgets.
+    pub(super) alarms: (Sender<Alarm>, Receiver<Alarm>),
 }
 
 impl Storage {
     /// Memory alone.
     pub fn in_memory(secret: Secret, clock: Clock) -> Self {
         let secret = Arc::new(ArcSwap::from_pointee(secret));
-        Self { lower: None, purges: Arc::default(), shared: None, secret, clock, counts: None }
+        Self {
+            lower: None,
+            purges: Arc::default(),
+            shared: None,
+            secret,
+            clock,
+            counts: None,
+            ledger: None,
+            alarms: channel(MOST_ALARMS),
+        }
     }
 
     /// The tiers of `config`. One that cannot be opened starts off and is tried again.
@@ -58,6 +77,13 @@ impl Storage {
         let is_derived = derived.is_some();
         let kept = || settings.disk.as_ref().map_or_else(|| Secret(rand::random()), kept_beside);
         let mut storage = Self::in_memory(derived.unwrap_or_else(kept), clock);
+        if let Some(counts) = &settings.counts {
+            // Names that are made of credentials must be the same everywhere.
+            let agreement =
+                (settings.redis.is_none() && !is_derived).then(|| storage.agreement(settings.disk.as_ref()));
+            let alarms = storage.alarms.0.clone();
+            storage.ledger = Some(SharedLedger::start(counts, agreement, clock, alarms)?);
+        }
         if settings.disk.is_none() && settings.redis.is_none() {
             return Ok(storage);
         }

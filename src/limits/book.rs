@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::alert::Alarm;
 use super::journal::{Journal, Line};
 use super::ledger::{
-    Amounts, Claim, Freed, Held, Ledger, LimitId, Lost, Part, Refused, Short, Standing, Subject,
+    Amounts, Claim, Freed, Held, Ledger, LimitId, Lost, Part, Refused, Sharing, Short, Standing, Subject,
 };
 use super::meter::{Meter, Now};
 use super::page::{Account, Page, longer};
@@ -285,7 +285,7 @@ impl Ledger for Book {
         let mut accounts = std::mem::take(&mut page.accounts);
         let (mut count, mut forgotten) = (0, Vec::new());
         for account in accounts.values_mut() {
-            if tenant.is_none_or(|tenant| page.is_of(account, tenant)) {
+            if tenant.is_none_or(|tenant| page.is_of(&account.name, tenant)) {
                 account.meters.iter_mut().for_each(Meter::forget);
                 forgotten.push((page.shelf() + &account.name, None));
                 count += 1;
@@ -296,6 +296,10 @@ impl Ledger for Book {
             journal.note(forgotten);
         }
         Ok(Some(count))
+    }
+
+    fn sharing(&self) -> Option<Sharing> {
+        None
     }
 
     fn close(&self) {

@@ -165,6 +165,17 @@ pub enum Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost;
 
+/// How a ledger is shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sharing {
+    /// Sidecars that count together; 0 while the ledger is away.
+    pub sidecars: u64,
+    /// Requests that were decided without it, since the start.
+    pub alone: u64,
+    /// Failures of its Redis since the start.
+    pub errors: u64,
+}
+
 /// Told of counts of which something was given back.
 pub type Freed = Box<dyn Fn(LimitId, u128) + Send + Sync>;
 
@@ -266,6 +277,9 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// Counts cannot be asked now; all stays as it was.
     async fn reset(&self, name: &str, tenant: Option<&str>) -> Result<Option<usize>, Lost>;
+
+    /// How it is shared with other sidecars; `None` where it is not.
+    fn sharing(&self) -> Option<Sharing>;
 
     /// The process ends in order: what is counted is written down.
     fn close(&self);

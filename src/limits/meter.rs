@@ -293,6 +293,34 @@ impl Gauge {
         }
     }
 
+    /// Of a rate: how much, in how many nanoseconds.
+    pub(super) fn rate(&self) -> Option<(u64, u64)> {
+        match &self.kind {
+            Kind::Rate(rate, _) => Some(rate.pace()),
+            _ => None,
+        }
+    }
+
+    /// The window of the calendar at a time, for budgets.
+    pub(super) fn window_at(&mut self, unix: i64) -> Option<Window> {
+        self.turn(&mut Meter::default(), unix);
+        self.calendar()
+    }
+
+    /// The gauge of what one of `all` may use alone: the one at `place`, from 0.
+    pub(super) fn share(&self, all: u64, place: u64) -> Self {
+        let mine = |whole: u64| share(whole, all, place);
+        let kind = match &self.kind {
+            Kind::Rate(rate, period) if mine(rate.burst()) > 0 => {
+                let slower = period.saturating_mul(u32::try_from(all).unwrap_or(u32::MAX));
+                Kind::Rate(Rate::new(self.quota, slower, mine(rate.burst())), *period)
+            }
+            Kind::Rate(..) => return Self { quota: 0, kind: Kind::Now, ..self.clone() },
+            other => other.clone(),
+        };
+        Self { measure: self.measure, quota: mine(self.quota), kind }
+    }
+
     /// What a count is of, so that the next process goes on with the same: `tokens day UTC`.
     pub fn signature(&self) -> String {
         let measure = self.measure.name();
@@ -306,7 +334,19 @@ impl Gauge {
     }
 }
 
+/// The part of `whole` that the one at `place` of `all` has: together they have all of it.
+pub(super) fn share(whole: u64, all: u64, place: u64) -> u64 {
+    let all = all.max(1);
+    whole / all + u64::from(place < whole % all)
+}
+
 impl Meter {
+    /// A count as another place keeps it; what was told of it in the same window is still told.
+    pub(super) fn kept(spent: u128, start: i64, reserved: u64, before: &Self) -> Self {
+        let told = if before.start == start { *before } else { Self::default() };
+        Self { spent, start, reserved, leased: 0, ..told }
+    }
+
     /// What is reserved.
     pub fn reserved(&self) -> u64 {
         self.reserved

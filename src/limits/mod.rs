@@ -15,6 +15,7 @@ pub mod meter;
 mod page;
 mod permit;
 pub mod rate;
+pub mod shared;
 pub mod tokens;
 mod waiting;
 
@@ -29,7 +30,7 @@ use arc_swap::ArcSwap;
 
 use crate::config::limit::Limit;
 use fair::Urgency;
-use ledger::{Claim, Held, Ledger, LimitId, Lost, Part, Refused, Short, Standing};
+use ledger::{Claim, Held, Ledger, LimitId, Lost, Part, Refused, Sharing, Short, Standing};
 pub use permit::{Attempt, Permit};
 use waiting::WaitingRoom;
 
@@ -160,6 +161,11 @@ impl Limits {
     /// The process ends in order: what is counted is written down, where it is kept. Blocks until then.
     pub fn close(&self) {
         self.ledger.close();
+    }
+
+    /// How counts are shared with other sidecars, where they are.
+    pub fn sharing(&self) -> Option<Sharing> {
+        self.ledger.sharing()
     }
 
     /// Requests that wait to be let through.

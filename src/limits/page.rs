@@ -215,23 +215,12 @@ impl Page {
 
     pub(super) fn standings(&mut self, subject: u128, now: Now) -> Vec<Standing> {
         let Some(account) = self.accounts.get_mut(&subject) else { return Vec::new() };
-        let standing = |(gauge, meter): (&mut Gauge, &mut Meter)| {
-            let used = gauge.used(meter, now);
-            Standing {
-                limit: self.name.clone(),
-                subject: account.name.to_string(),
-                measure: gauge.measure,
-                quota: gauge.quota,
-                most: gauge.most(),
-                window: gauge.window(),
-                used,
-                reserved: meter.reserved(),
-                reset: gauge.reset(meter, now),
-                calendar: gauge.calendar(),
-                exhausted: gauge.exhausted(meter, now),
-            }
-        };
-        self.gauges.iter_mut().zip(&mut account.meters).map(standing).collect()
+        standings(&self.name, &mut self.gauges, account, now)
+    }
+
+    /// How the counts of an account stand that is not kept here.
+    pub(super) fn standings_of(&mut self, account: &mut Account, now: Now) -> Vec<Standing> {
+        standings(&self.name, &mut self.gauges, account, now)
     }
 
     /// The share of 1 that is used of the budget that is used most; `None` without budgets.
@@ -245,10 +234,10 @@ impl Page {
         most
     }
 
-    /// Whether a subject's tenant is `tenant`.
-    pub(super) fn is_of(&self, account: &Account, tenant: &str) -> bool {
+    /// Whether the tenant of the subject of this name is `tenant`.
+    pub(super) fn is_of(&self, name: &str, tenant: &str) -> bool {
         let at = self.limit.per.iter().position(|dimension| *dimension == Dimension::Tenant);
-        at.is_some_and(|at| account.name.split(Subject::BETWEEN).nth(at) == Some(tenant))
+        at.is_some_and(|at| name.split(Subject::BETWEEN).nth(at) == Some(tenant))
     }
 }
 
@@ -258,4 +247,25 @@ pub(super) fn longer(one: Option<Short>, other: Short) -> Short {
         Some(one) if one.soonest.is_none() || (other.soonest.is_some() && one.likely >= other.likely) => one,
         _ => other,
     }
+}
+
+/// How the counts of an account stand.
+fn standings(name: &Arc<str>, gauges: &mut [Gauge], account: &mut Account, now: Now) -> Vec<Standing> {
+    let standing = |(gauge, meter): (&mut Gauge, &mut Meter)| {
+        let used = gauge.used(meter, now);
+        Standing {
+            limit: name.clone(),
+            subject: account.name.to_string(),
+            measure: gauge.measure,
+            quota: gauge.quota,
+            most: gauge.most(),
+            window: gauge.window(),
+            used,
+            reserved: meter.reserved(),
+            reset: gauge.reset(meter, now),
+            calendar: gauge.calendar(),
+            exhausted: gauge.exhausted(meter, now),
+        }
+    };
+    gauges.iter_mut().zip(&mut account.meters).map(standing).collect()
 }

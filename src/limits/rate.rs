@@ -29,6 +29,11 @@ impl Rate {
         self.burst
     }
 
+    /// How much, in how many nanoseconds.
+    pub fn pace(&self) -> (u64, u64) {
+        (self.amount, self.period)
+    }
+
     fn scaled(&self, now: u64) -> Arrival {
         u128::from(now) * u128::from(self.amount)
     }

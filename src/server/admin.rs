@@ -15,7 +15,7 @@ use super::{Reloader, Shared, body, counts, explain, providers};
 use crate::cache::Purge;
 use crate::config::Problem;
 use crate::limits::ledger::Lost;
-use crate::telemetry::metrics::Readings;
+use crate::telemetry::readings::Readings;
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -123,6 +123,10 @@ impl Admin {
                 .unwrap_or_default(),
             breakers: gateway.router().breakers(tokio::time::Instant::now()),
             limit_waiters: kept.limits.waiting(),
+            ledger: kept
+                .limits
+                .sharing()
+                .map_or((0, 0, 0), |sharing| (sharing.sidecars, sharing.alone, sharing.errors)),
             budgets: kept.limits.budgets(),
             vector_bytes: kept.vectors.bytes(),
             cache_evictions: kept.cache.evictions() + kept.vectors.evictions(),

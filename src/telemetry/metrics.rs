@@ -1,13 +1,12 @@
 //! Every metric: its name, help and labels in one table (Prometheus naming, base units).
 
-use std::sync::Arc;
-
 use prometheus::core::{AtomicF64, AtomicU64, Collector, GenericCounterVec};
 use prometheus::{
     CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use super::readings::Readings;
 use crate::exchange::Outcome;
 use crate::request::endpoint::Endpoint;
 
@@ -77,6 +76,8 @@ pub struct Metrics {
     pub limit_alerts: IntCounterVec,
     budget_used: GaugeVec,
     limit_waiters: IntGauge,
+    ledger_sidecars: IntGauge,
+    ledger_losses: IntCounter,
     /// Requests under way.
     pub active: IntGauge,
     /// Requests and responses that passed through unread.
@@ -102,45 +103,6 @@ pub struct Metrics {
     connections: IntGaugeVec,
     connections_opened: IntCounter,
     connections_reused: IntCounter,
-}
-
-/// What is read off its owner when metrics are asked for.
-#[derive(Clone, Debug, Default)]
-pub struct Readings {
-    /// Answers and vectors in memory.
-    pub cache_entries: u64,
-    /// Their bytes.
-    pub cache_bytes: u64,
-    /// Bytes of the vectors in memory.
-    pub vector_bytes: u64,
-    /// Answers dropped for room since the start.
-    pub cache_evictions: u64,
-    /// Tiers below the memory: name, bytes where it can tell, whether it works, failures.
-    pub tiers: Vec<(&'static str, Option<u64>, bool, u64)>,
-    /// Entries that were none of ours, by tier and reason.
-    pub refused: Vec<(&'static str, &'static str, u64)>,
-    /// Answers not written to a lower tier for want of room in the queue.
-    pub skipped: u64,
-    /// Leases asked for, and those that could not be asked for or were lost.
-    pub locks: (u64, u64),
-    /// Requests that wait for another's call.
-    pub flight_waiters: usize,
-    /// The state of the worst breaker of each provider.
-    pub breakers: Vec<(String, i64)>,
-    /// Requests that wait for a limit to let them through.
-    pub limit_waiters: usize,
-    /// The most used budget of each limit, as a share of 1.
-    pub budgets: Vec<(Arc<str>, f64)>,
-    /// Embedding requests whose inputs gather.
-    pub batch_waiting: usize,
-    /// Requests that wait for a later one of their conversation.
-    pub burst_waiters: usize,
-    /// Calls under way by provider.
-    pub connections: Vec<(String, i64)>,
-    /// Connections made since the start.
-    pub connections_opened: u64,
-    /// Calls on a pooled connection since the start.
-    pub connections_reused: u64,
 }
 
 /// Makes and registers metrics; a name that clashes is a mistake in this file, found by its test.
@@ -325,6 +287,14 @@ impl Metrics {
                 &["limit"],
             ))?,
             limit_waiters: make.gauge("limit_waiters", "Requests waiting to be let through by a limit.")?,
+            ledger_sidecars: make.gauge(
+                "limit_ledger_sidecars",
+                "Sidecars that count limits together; 0 while their Redis is away, and where there is none.",
+            )?,
+            ledger_losses: make.counter(
+                "limit_ledger_losses_total",
+                "Requests decided without the counts that sidecars share.",
+            )?,
             active: make.gauge("active_requests", "Requests under way, understood or not.")?,
             passed: make.counters(
                 "passed_total",
@@ -408,19 +378,23 @@ impl Metrics {
         self.cache_bytes.with_label_values(&["memory"]).set(signed(readings.cache_bytes));
         self.cache_bytes.with_label_values(&["vectors"]).set(signed(readings.vector_bytes));
         catch_up(&self.cache_evictions, readings.cache_evictions);
+        let (sidecars, losses, mut redis_errors) = readings.ledger;
+        self.ledger_sidecars.set(signed(sidecars));
+        catch_up(&self.ledger_losses, losses);
         for (tier, bytes, up, errors) in &readings.tiers {
             if let Some(bytes) = bytes {
                 self.cache_bytes.with_label_values(&[tier]).set(signed(*bytes));
             }
             self.tier_up.with_label_values(&[tier]).set(i64::from(*up));
             if *tier == "redis" {
-                catch_up(&self.redis_errors, *errors);
+                redis_errors += *errors;
             }
             catch_up(&self.tier_errors.with_label_values(&[tier]), *errors);
         }
         for (tier, reason, count) in &readings.refused {
             catch_up(&self.cache_refused.with_label_values(&[tier, reason]), *count);
         }
+        catch_up(&self.redis_errors, redis_errors);
         catch_up(&self.cache_skipped, readings.skipped);
         catch_up(&self.lock_attempts, readings.locks.0);
         catch_up(&self.lock_failures, readings.locks.1);

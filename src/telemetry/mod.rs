@@ -3,6 +3,7 @@
 mod labels;
 pub mod line;
 pub mod metrics;
+pub mod readings;
 pub mod spool;
 
 use std::fmt::Write;

@@ -15,7 +15,7 @@ use pareto::io::clock::Clock;
 use pareto::request::identity::Secret;
 use pareto::response::{Body, Next};
 use pareto::telemetry::Telemetry;
-use pareto::telemetry::metrics::Readings;
+use pareto::telemetry::readings::Readings;
 use tokio::time::{Instant, sleep};
 
 use crate::answer::Api;

@@ -1,10 +1,15 @@
 //! `storage:` as written -> as meant.
 
+use std::time::Duration;
+
 use super::{Report, some_time};
-use crate::config::file::storage::{Disk as WrittenDisk, Redis as WrittenRedis, Storage as Written};
+use crate::config::file::storage::{
+    Counts as WrittenCounts, Disk as WrittenDisk, Redis as WrittenRedis, Storage as Written,
+};
 use crate::config::problem::Path;
-use crate::config::quantity::Size;
-use crate::config::storage::{Disk, Redis, Storage};
+use crate::config::quantity::{Period, Size};
+use crate::config::storage::{Counts, Disk, Redis, Storage};
+use crate::config::{RedisUrl, Topology};
 
 /// The least that holds the journal of the store and a few segments.
 const LEAST_DISK: u64 = 256 << 20;
@@ -30,6 +35,7 @@ pub(super) fn storage(written: &Written, report: &mut Report) -> Storage {
         memory: written.memory.0,
         disk: disk(&written.disk, &section.key("disk"), report),
         redis: redis(&written.redis, &section.key("redis"), report),
+        counts: counts(&written.counts, written.redis.url.as_ref(), &section.key("counts"), report),
         encryption_keys: keys.clone(),
     }
 }
@@ -52,24 +58,69 @@ fn disk(written: &WrittenDisk, path: &Path, report: &mut Report) -> Option<Disk>
 }
 
 fn redis(written: &WrittenRedis, path: &Path, report: &mut Report) -> Option<Redis> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
-    let prefix = &written.prefix;
-    if prefix.is_empty() || prefix.len() > 64 || !prefix.chars().all(plain) {
-        report.wrong(&path.key("prefix"), "is no prefix; write up to 64 letters, digits, - _ . : or /");
-    }
-    let timeout = some_time(written.timeout, &path.key("timeout"), report);
-    let lease = some_time(written.lease, &path.key("lease"), report);
-    if lease < timeout * 4 && !report.doubts(&path.key("lease")) {
-        report.wrong(
-            &path.key("lease"),
-            "must outlast the round trips that renew it; write at least four times the timeout",
-        );
-    }
+    prefix(&written.prefix, path, report);
+    let (timeout, lease) = times(written.timeout, written.lease, path, report);
     let Some(url) = &written.url else {
         if *written != WrittenRedis::default() && !report.doubts(path) {
             report.wrong(path, "says how but not where; write url: redis://127.0.0.1:6379");
         }
         return None;
     };
-    Some(Redis { url: url.clone(), prefix: prefix.clone(), timeout, lease })
+    Some(Redis { url: url.clone(), prefix: written.prefix.clone(), timeout, lease })
+}
+
+fn counts(
+    written: &WrittenCounts,
+    stored: Option<&RedisUrl>,
+    path: &Path,
+    report: &mut Report,
+) -> Option<Counts> {
+    prefix(&written.prefix, path, report);
+    let (timeout, lease) = times(written.timeout, written.lease, path, report);
+    let Some(url) = &written.redis else {
+        if *written != WrittenCounts::default() && !report.doubts(path) {
+            report.wrong(path, "says how but not where; write redis: redis://127.0.0.1:6379/1");
+        }
+        return None;
+    };
+    if stored.is_some_and(|stored| is_same_database(stored, url)) {
+        let other = match url.topology {
+            Topology::Cluster => "write another Cluster or a single Redis",
+            Topology::Single | Topology::Sentinel(_) => {
+                "write another Redis, or another database of it such as redis://127.0.0.1:6379/1"
+            }
+        };
+        report.wrong(
+            &path.key("redis"),
+            format!("is where answers are stored, which make room by dropping whatever is there; {other}"),
+        );
+    }
+    let redis = Redis { url: url.clone(), prefix: written.prefix.clone(), timeout, lease };
+    Some(Counts { redis, on_loss: written.on_ledger_loss })
+}
+
+/// Whether two URLs lead to the same keys, as far as one can tell from them.
+fn is_same_database(one: &RedisUrl, other: &RedisUrl) -> bool {
+    one.topology == other.topology
+        && one.database == other.database
+        && one.nodes.iter().any(|node| other.nodes.contains(node))
+}
+
+fn prefix(prefix: &str, path: &Path, report: &mut Report) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/');
+    if prefix.is_empty() || prefix.len() > 64 || !prefix.chars().all(plain) {
+        report.wrong(&path.key("prefix"), "is no prefix; write up to 64 letters, digits, - _ . : or /");
+    }
+}
+
+fn times(timeout: Period, lease: Period, path: &Path, report: &mut Report) -> (Duration, Duration) {
+    let timeout = some_time(timeout, &path.key("timeout"), report);
+    let lease = some_time(lease, &path.key("lease"), report);
+    if lease < timeout * 4 && !report.doubts(&path.key("lease")) {
+        report.wrong(
+            &path.key("lease"),
+            "must outlast the round trips that renew it; write at least four times the timeout",
+        );
+    }
+    (timeout, lease)
 }

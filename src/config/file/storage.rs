@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Period, Size, mebibytes, milliseconds, seconds};
+use crate::config::choice::OnLedgerLoss;
 use crate::config::one_or_many::OneOrMany;
 use crate::config::redis_url::RedisUrl;
 use crate::config::secret::Secret;
@@ -18,6 +19,8 @@ pub struct Storage {
     pub disk: Disk,
     /// Shares answers, calls under way and purges with other sidecars.
     pub redis: Redis,
+    /// Shares what limits count with other sidecars.
+    pub counts: Counts,
     /// Seals what is written to disk and to Redis: a key of at least 32 characters, or a list: the
     /// first seals, the others still open what was sealed with them.
     pub encryption_key: OneOrMany<Secret>,
@@ -29,6 +32,7 @@ impl Default for Storage {
             memory: mebibytes(256),
             disk: Disk::default(),
             redis: Redis::default(),
+            counts: Counts::default(),
             encryption_key: OneOrMany(Vec::new()),
         }
     }
@@ -69,5 +73,35 @@ pub struct Redis {
 impl Default for Redis {
     fn default() -> Self {
         Self { url: None, prefix: "pareto".to_owned(), timeout: milliseconds(50), lease: seconds(5) }
+    }
+}
+
+/// Shares what limits count with other sidecars.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Counts {
+    /// A Redis, written as `storage.redis.url`, but not that database: what is stored there makes room for
+    /// other things, and counts must not. Off unless given.
+    pub redis: Option<RedisUrl>,
+    /// What all keys begin with. Sidecars with the same prefix share.
+    pub prefix: String,
+    /// How long one round trip may take; the first that takes longer is the last until Redis answers in
+    /// time again.
+    pub timeout: Period,
+    /// How long what a sidecar has reserved stays so after it has gone silent.
+    pub lease: Period,
+    /// What becomes of requests while Redis is away.
+    pub on_ledger_loss: OnLedgerLoss,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            redis: None,
+            prefix: "pareto".to_owned(),
+            timeout: milliseconds(50),
+            lease: seconds(10),
+            on_ledger_loss: OnLedgerLoss::LocalShare,
+        }
     }
 }

@@ -284,3 +284,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn counts_must_not_lie_where_answers_make_room_for_each_other() {
+    let text = |counts: &str| {
+        format!("storage: {{redis: {{url: \"redis://r:1/2\"}}, counts: {{redis: \"{counts}\"}}}}")
+    };
+    only_problem(&text("redis://r:1/2"), "storage.counts.redis", "another database of it", (1, 58));
+    for other in ["redis://r:1/3", "redis://r:2/2", "redis+sentinel://r:1/m/2"] {
+        assert!(Config::load(&text(other), &Environment::fixed(&[], &[])).is_ok(), "{other}");
+    }
+    only_problem("storage: {counts: {prefix: mine}}", "storage.counts", "not where", (1, 11));
+    only_problem(
+        "storage: {counts: {redis: \"redis://r\", lease: 60ms}}",
+        "storage.counts.lease",
+        "four times the timeout",
+        (1, 47),
+    );
+}

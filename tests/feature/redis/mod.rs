@@ -1,7 +1,9 @@
 //! Many sidecars as one, through a real Redis.
 
+mod arithmetic;
 mod cluster;
 mod flights;
+mod limits;
 mod outages;
 mod tier;
 mod vectors;

@@ -1,0 +1,129 @@
+//! What a sidecar lets pass alone while the counts that all share are away: its share of what was left.
+//!
+//! Of each count it takes what it last saw, and of the rest one part for each of the sidecars that were alive
+//! then; a rate goes on at that part of its speed, and a budget's next window begins with that part of it. So
+//! all together let pass no more than the limit, as far as each has seen what the others did.
+
+use std::collections::HashMap;
+
+use super::mirror::Mirror;
+use super::open::Portion;
+use crate::config::limit::Measure;
+use crate::limits::ledger::{Amounts, Claim, Held, LimitId, Part, Short, Subject};
+use crate::limits::meter::{Gauge, Meter, Now, share};
+use crate::limits::page::longer;
+
+/// Counts kept apart; those beyond share one.
+const SUBJECTS: usize = 100_000;
+
+/// How many sidecars share, and the place of this one among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peers {
+    pub(super) all: u64,
+    pub(super) place: u64,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Self { all: 1, place: 0 }
+    }
+}
+
+/// The shares of this sidecar.
+#[derive(Default)]
+pub(super) struct Shares {
+    counts: HashMap<(LimitId, u128), Vec<(Gauge, Meter)>>,
+}
+
+impl Shares {
+    /// Reserves all portions or none. `places` tells how many requests of a count are under way here.
+    pub(super) fn reserve(
+        &mut self,
+        portions: &mut [Portion],
+        claims: &[Claim],
+        mirror: &Mirror,
+        peers: Peers,
+        places: impl Fn(LimitId, u128) -> u64,
+    ) -> Result<(), Short> {
+        let now = mirror.now();
+        let mut worst = None;
+        for portion in portions.iter_mut() {
+            let known = self.counts.contains_key(&(portion.limit, portion.subject));
+            if !known && self.counts.len() >= SUBJECTS {
+                portion.subject = Subject::OTHER;
+            }
+            let at = (portion.limit, portion.subject);
+            let counts = self.counts.entry(at).or_insert_with(|| {
+                let seen = mirror.meters(portion.limit, portion.subject);
+                seeded(portion, seen, peers, places(portion.limit, portion.subject), now)
+            });
+            for (gauge, meter) in counts {
+                let asked = portion.amounts[gauge.measure];
+                let Err(no_room) = gauge.fits(meter, asked, now) else { continue };
+                let short = Short {
+                    name: mirror.name(portion.limit),
+                    claim: claims.iter().position(|claim| claim.limit == portion.limit).unwrap_or(0),
+                    subject: portion.subject,
+                    measure: gauge.measure,
+                    budget: gauge.is_budget(),
+                    quota: gauge.most(),
+                    asked,
+                    soonest: no_room.soonest,
+                    likely: no_room.likely,
+                };
+                worst = Some(longer(worst, short));
+            }
+        }
+        if let Some(short) = worst {
+            return Err(short);
+        }
+        for portion in portions {
+            for (gauge, meter) in self.counts.entry((portion.limit, portion.subject)).or_default() {
+                meter.reserve(portion.amounts[gauge.measure]);
+            }
+        }
+        Ok(())
+    }
+
+    /// As the ledger's own.
+    pub(super) fn settle(&mut self, held: &[Held], part: Part, used: &Amounts, now: Now) {
+        for held in held {
+            let Some(counts) = self.counts.get_mut(&(held.limit, held.subject)) else { continue };
+            for (gauge, meter) in counts.iter_mut().filter(|(gauge, _)| part.has(gauge.measure)) {
+                meter.release(held.amounts[gauge.measure]);
+                gauge.spend(meter, used[gauge.measure], now);
+            }
+        }
+    }
+
+    /// The counts that all share are back.
+    pub(super) fn clear(&mut self) {
+        self.counts.clear();
+    }
+}
+
+/// This sidecar's share of the counts it has seen.
+fn seeded(
+    portion: &Portion,
+    seen: Option<&[Meter]>,
+    peers: Peers,
+    places: u64,
+    now: Now,
+) -> Vec<(Gauge, Meter)> {
+    let seeded = portion.gauges.iter().enumerate().map(|(at, whole)| {
+        let mut gauge = whole.share(peers.all, peers.place);
+        let mut meter = Meter::default();
+        if whole.measure == Measure::Concurrent {
+            meter.reserve(places);
+            return (gauge, meter);
+        }
+        let mut last = seen.and_then(|seen| seen.get(at)).copied().unwrap_or_default();
+        let mut whole = whole.clone();
+        let taken = whole.used(&mut last, now).saturating_add(last.reserved());
+        let mine = share(whole.most().saturating_sub(taken), peers.all, peers.place);
+        let used = gauge.most().saturating_sub(mine);
+        gauge.spend(&mut meter, used, now);
+        (gauge, meter)
+    });
+    seeded.collect()
+}

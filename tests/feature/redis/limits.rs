@@ -1,0 +1,300 @@
+//! Limits that several sidecars count together.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use http::Method;
+use serde_json::Value;
+
+use crate::harness::{Answer, Ask, Binary, Fault, Hold, Pareto, Provider, Redis, chat, provider, within};
+
+/// Counts in `redis`, for sidecars that have nothing else in common.
+fn counts(redis: &Redis, more: &str, limits: &str) -> String {
+    format!(
+        "storage: {{counts: {{redis: \"redis://127.0.0.1:{}/1\", timeout: 5s, lease: 30s{more}}}}}\nlimits: [{limits}]\n",
+        redis.port
+    )
+}
+
+/// Sidecars that count together.
+async fn together<const N: usize>(settings: &str) -> [Pareto; N] {
+    let provider = Arc::new(provider().await);
+    let all = std::array::from_fn(|_| Pareto::before(provider.clone(), settings));
+    joined(&all).await;
+    all
+}
+
+/// Waits until all know of all.
+async fn joined(all: &[Pareto]) {
+    // Each asks once, and thereby learns of those before it.
+    for pareto in all.iter().chain(all) {
+        pareto.admin(Method::GET, "/limits").await;
+    }
+    for pareto in all {
+        within("the shared counts", async {
+            while pareto.metric("limit_ledger_sidecars", &[]).await < 1.0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+fn ask(pareto: &Pareto, text: &str) -> Ask {
+    pareto.chat(text).with("x-tenant-id", "acme").cache_control("no-store")
+}
+
+fn passed(answers: &[Answer]) -> usize {
+    answers.iter().filter(|answer| answer.status == 200).count()
+}
+
+/// The first count at `/limits`.
+async fn first(pareto: &Pareto) -> Value {
+    pareto.admin(Method::GET, "/limits").await.json()["counts"][0].clone()
+}
+
+/// Waits until the first count shows this.
+async fn shows(pareto: &Pareto, member: &str, value: u64) {
+    within(&format!("{member} to be {value}"), async {
+        while first(pareto).await[member] != value {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+async fn crowd(all: &[Pareto], requests: usize) -> Vec<Answer> {
+    let asked = (0..requests).map(|number| ask(&all[number % all.len()], &format!("{number}")).spawn());
+    join_all(asked.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect()
+}
+
+#[tokio::test]
+async fn a_budget_of_a_hundred_lets_a_hundred_pass_on_three_sidecars() {
+    let redis = Redis::start().await;
+    let all: [Pareto; 3] = together(&counts(&redis, "", "{per: tenant, requests: 100/day}")).await;
+    let answers = crowd(&all, 1000).await;
+    assert_eq!(passed(&answers), 100);
+    assert_eq!(all[0].provider.total(), 100);
+    let refused = answers.iter().find(|answer| answer.status != 200).unwrap();
+    assert_eq!((refused.status, refused.json()["error"]["code"].as_str()), (429, Some("insufficient_quota")));
+    for pareto in &all {
+        shows(pareto, "used", 100).await;
+    }
+    // A reload keeps them, a reset on one sidecar forgets them for all.
+    assert_eq!(all[1].admin(Method::POST, "/reload").await.status, 200);
+    assert_eq!(ask(&all[1], "reloaded").await.status, 429);
+    let reset = all[2].admin(Method::DELETE, "/limits/tenant-requests?tenant=acme").await;
+    assert_eq!(reset.json()["reset"], 1);
+    assert_eq!(ask(&all[0], "again").await.status, 200);
+    shows(&all[1], "used", 1).await;
+}
+
+#[tokio::test]
+async fn a_rate_is_that_of_all_together_and_says_when_to_come_again() {
+    let redis = Redis::start().await;
+    let all: [Pareto; 3] = together(&counts(&redis, "", "{requests: 60/hour burst 10}")).await;
+    let answers = crowd(&all, 100).await;
+    assert_eq!(passed(&answers), 10);
+    let wait: u64 = answers
+        .iter()
+        .find_map(|answer| answer.headers.get("retry-after")?.to_str().ok()?.parse().ok())
+        .unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn a_request_is_one_script_to_reserve_and_one_to_settle() {
+    let redis = Redis::start().await;
+    let limits = "{per: tenant, requests: 100/min, tokens: 1M/day, concurrent: 5}, {usd: 5/day}, {per: model, tokens: 1M/hour}";
+    let [pareto] = together(&counts(&redis, "", limits)).await;
+    ask(&pareto, "a").await;
+    shows(&pareto, "reserved", 0).await;
+    let before = redis.calls("evalsha");
+    for number in 0..10 {
+        assert_eq!(ask(&pareto, &format!("{number}")).await.status, 200);
+    }
+    within("the last to settle", async {
+        while redis.calls("evalsha") < before + 20 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // Beside them only that the sidecar is alive is told, once in ten seconds.
+    assert!(redis.calls("evalsha") <= before + 22, "{}", redis.calls("evalsha") - before);
+}
+
+fn file(provider: &Provider, settings: &str) -> String {
+    format!("providers: {{sim: {{url: \"{}\"}}}}\n{settings}", provider.url())
+}
+
+#[tokio::test]
+async fn places_of_a_killed_sidecar_are_free_when_its_lease_ends() {
+    let redis = Redis::start().await;
+    let settings = counts(&redis, "", "{concurrent: 2, wait: 60s}")
+        .replace("timeout: 5s, lease: 30s", "timeout: 500ms, lease: 2s");
+    let provider = Arc::new(provider().await);
+    let killed = Binary::start(&file(&provider, &settings)).await;
+    let alive = Pareto::before(provider.clone(), &settings);
+    joined(std::slice::from_ref(&alive)).await;
+    provider.hold(Hold::BeforeHead);
+    let url = format!("http://{}/v1/chat/completions", killed.address);
+    let taken: Vec<_> = ["a", "b"]
+        .map(|text| Ask::new(reqwest::Client::new().post(&url), chat(text)).spawn())
+        .into_iter()
+        .collect();
+    within("both places to be taken", provider.received(2)).await;
+    let waiting = ask(&alive, "c").spawn();
+    alive.becomes("limit_waiters", &[], 1.0).await;
+    killed.signal("KILL");
+    within("the places to be free", provider.received(3)).await;
+    provider.release();
+    assert_eq!(waiting.await.unwrap().status, 200);
+    taken.iter().for_each(tokio::task::JoinHandle::abort);
+    shows(&alive, "reserved", 0).await;
+}
+
+#[tokio::test]
+async fn what_becomes_free_on_one_sidecar_wakes_who_waits_on_another() {
+    let redis = Redis::start().await;
+    let [one, other] = together(&counts(&redis, "", "{concurrent: 1, wait: 60s}")).await;
+    one.provider.hold(Hold::BeforeHead);
+    let first = ask(&one, "a").spawn();
+    within("the first call", one.provider.received(1)).await;
+    let second = ask(&other, "b").spawn();
+    other.becomes("limit_waiters", &[], 1.0).await;
+    one.provider.release();
+    assert_eq!(first.await.unwrap().status, 200);
+    assert_eq!(second.await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn what_failed_calls_reserved_is_given_back() {
+    let redis = Redis::start().await;
+    let [one, other] = together(&counts(&redis, "", "{per: tenant, tokens: 1M/day, concurrent: 3}")).await;
+    one.provider.next(Fault::Status(500));
+    assert_eq!(ask(&one, "a").await.status, 500);
+    within("all to be given back", async {
+        loop {
+            let shown = other.admin(Method::GET, "/limits").await.json();
+            let counts = shown["counts"].as_array().unwrap().clone();
+            if !counts.is_empty() && counts.iter().all(|count| count["reserved"] == 0 && count["used"] == 0) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_alert_is_told_by_one_of_all() {
+    let redis = Redis::start().await;
+    let limits = "{name: day, requests: 100/day, alert: {at: [50%], forecast: false}}";
+    let all: [Pareto; 3] = together(&counts(&redis, "", limits)).await;
+    assert_eq!(passed(&crowd(&all, 90).await), 90);
+    let told = async || {
+        let mut told = 0.0;
+        for pareto in &all {
+            told += pareto.metric("limit_alerts_total", &[("limit", "day"), ("result", "logged")]).await;
+        }
+        told
+    };
+    within("the alert", async {
+        while told().await < 1.0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    for pareto in &all {
+        ask(pareto, "more").await;
+    }
+    shows(&all[0], "used", 93).await;
+    assert_eq!(told().await, 1.0);
+}
+
+#[tokio::test]
+async fn while_counts_are_away_refuse_lets_nothing_pass() {
+    let mut redis = Redis::start().await;
+    let [pareto] = together(&counts(&redis, ", on_ledger_loss: refuse", "{requests: 100/day}")).await;
+    assert_eq!(ask(&pareto, "a").await.status, 200);
+    redis.kill();
+    let refused = ask(&pareto, "b").await;
+    assert_eq!((refused.status, refused.json()["error"]["code"].as_str()), (503, Some("pareto_unavailable")));
+    redis.restart().await;
+    within("the counts to be back", async {
+        while ask(&pareto, "c").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn while_counts_are_away_admit_lets_all_pass_and_counts_them_later() {
+    let mut redis = Redis::start().await;
+    let [pareto] = together(&counts(&redis, ", on_ledger_loss: admit", "{requests: 3/day}")).await;
+    assert_eq!(ask(&pareto, "a").await.status, 200);
+    shows(&pareto, "used", 1).await;
+    redis.kill();
+    for number in 0..5 {
+        assert_eq!(ask(&pareto, &format!("{number}")).await.status, 200);
+    }
+    assert!(pareto.metric("limit_ledger_losses_total", &[]).await >= 5.0);
+    redis.restart().await;
+    // It has forgotten the first; those after it were counted here.
+    shows(&pareto, "used", 5).await;
+    assert_eq!(ask(&pareto, "b").await.status, 429);
+}
+
+#[tokio::test]
+async fn while_counts_are_away_each_sidecar_has_its_share_of_what_was_left() {
+    let mut redis = Redis::start().await;
+    let settings = counts(&redis, "", "{per: tenant, requests: 30/day}").replace("lease: 30s", "lease: 20s");
+    let all: [Pareto; 3] = together(&settings).await;
+    for pareto in &all {
+        pareto.becomes("limit_ledger_sidecars", &[], 3.0).await;
+    }
+    for round in 0..2 {
+        for pareto in &all {
+            assert_eq!(ask(pareto, &format!("{round}")).await.status, 200);
+        }
+    }
+    redis.kill();
+    let answers = crowd(&all, 120).await;
+    // 30 less the 6 before; a sidecar may not have seen the two that came after its own last.
+    assert!((24..=26).contains(&passed(&answers)), "{}", passed(&answers));
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_empty_learns_what_is_under_way() {
+    let mut redis = Redis::start().await;
+    let [one, other] = together(&counts(&redis, "", "{concurrent: 2}")).await;
+    one.provider.hold(Hold::BeforeHead);
+    let first = ask(&one, "a").spawn();
+    within("the first call", one.provider.received(1)).await;
+    redis.kill();
+    redis.restart().await;
+    shows(&other, "reserved", 1).await;
+    one.provider.release();
+    assert_eq!(first.await.unwrap().status, 200);
+    shows(&other, "reserved", 0).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_stops_answering_costs_one_timeout_and_is_used_again() {
+    let redis = Redis::start().await;
+    let settings = counts(&redis, ", on_ledger_loss: admit", "{requests: 1000/day}")
+        .replace("timeout: 5s", "timeout: 500ms");
+    let [pareto] = together(&settings).await;
+    redis.signal("STOP");
+    assert_eq!(passed(&crowd(std::slice::from_ref(&pareto), 50).await), 50);
+    pareto.becomes("limit_ledger_sidecars", &[], 0.0).await;
+    let errors = pareto.metric("redis_errors_total", &[]).await;
+    assert_eq!(passed(&crowd(std::slice::from_ref(&pareto), 50).await), 50);
+    // Nobody has asked it since but the attempts to connect.
+    assert!(pareto.metric("redis_errors_total", &[]).await - errors < 20.0);
+    redis.signal("CONT");
+    // What it had been asked before it stopped, and what passed without it: each counts once.
+    shows(&pareto, "used", 100).await;
+    shows(&pareto, "reserved", 0).await;
+}
