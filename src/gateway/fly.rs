@@ -130,13 +130,14 @@ impl Gateway {
         recorder: Recorder,
         landing: Option<Landing>,
     ) {
+        // In a box: tokio moves a task's future several times on its way, and this one has kilobytes.
         match self.flight(request, decision, fare) {
             Ok(flight) => match landing {
                 Some(landing) if decision.plan.coalesce == Mode::Act && self.kept.shared.is_some() => {
-                    tokio::spawn(self.clone().fly_for_all(flight, recorder, landing));
+                    tokio::spawn(Box::pin(self.clone().fly_for_all(flight, recorder, landing)));
                 }
                 landing => {
-                    tokio::spawn(self.clone().fly(flight, recorder, landing));
+                    tokio::spawn(Box::pin(self.clone().fly(flight, recorder, landing)));
                 }
             },
             Err(error) => recorder.finish(Ending::Failed(error)),
@@ -154,7 +155,7 @@ impl Gateway {
     ) {
         let Ok(mut flight) = self.flight(request, decision, fare) else { return };
         flight.finish_alone();
-        tokio::spawn(self.clone().fly_for_all(flight, recorder, landing));
+        tokio::spawn(Box::pin(self.clone().fly_for_all(flight, recorder, landing)));
     }
 
     /// Flies: from the first attempt to the stored answer. Ends early once nobody listens, unless the

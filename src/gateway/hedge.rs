@@ -55,10 +55,33 @@ impl Gateway {
     ) -> (Run<'f>, Result<Opened, Failure>) {
         let judged = course.route().written || course.goes_on();
         let after = asked.and_then(|asked| Some((asked, hedge_after(flight, course, &first.leg)?)));
-        let Some((asked, after)) = after else {
-            let opened = self.open(flight, &first.leg, judged, &mut first.attempt).await;
-            return (first, opened);
-        };
+        match after {
+            None => {
+                let opened = self.open(flight, &first.leg, judged, &mut first.attempt).await;
+                (first, opened)
+            }
+            // Seldom, and large: every flight would carry the room for it.
+            Some((asked, after)) => {
+                Box::pin(self.race(flight, first, after, course, asked, recorder, cut)).await
+            }
+        }
+    }
+
+    /// The answer that begins sooner: that of `first`, or once it has been slow for `after`, that of another
+    /// target.
+    #[expect(clippy::too_many_arguments, reason = "what a run needs, and when the second begins")]
+    async fn race<'f>(
+        &'f self,
+        flight: &'f Flight,
+        mut first: Run<'f>,
+        after: Duration,
+        course: &mut Course,
+        asked: &Asked,
+        recorder: &'f Recorder,
+        cut: &'f Cut,
+    ) -> (Run<'f>, Result<Opened, Failure>) {
+        // There is somebody else to ask.
+        let judged = true;
         let mut second = None;
         let race = {
             let mut opening = pin!(self.open(flight, &first.leg, judged, &mut first.attempt));
