@@ -54,6 +54,8 @@ pub struct Provider {
     address: SocketAddr,
     state: Arc<State>,
     listening: Mutex<Option<JoinHandle<()>>>,
+    /// Keeps the port while nobody listens, so that nobody else answers there.
+    kept: Mutex<Option<TcpSocket>>,
 }
 
 impl Provider {
@@ -68,7 +70,7 @@ impl Provider {
         let listener = listen(address)?;
         let address = listener.local_addr()?;
         let listening = tokio::spawn(server::listen(listener, state.clone()));
-        Ok(Self { address, state, listening: Mutex::new(Some(listening)) })
+        Ok(Self { address, state, listening: Mutex::new(Some(listening)), kept: Mutex::new(None) })
     }
 
     /// The base URL OpenAI clients take: `http://127.0.0.1:PORT/v1`.
@@ -153,12 +155,14 @@ impl Provider {
         if let Some(listening) = listening {
             listening.abort();
             let _ = listening.await;
+            *self.kept.lock() = keep(self.address).ok();
         }
     }
 
     /// Comes back on the same port after [`Provider::stop`].
     pub async fn restart(&self) -> io::Result<()> {
         self.stop().await;
+        drop(self.kept.lock().take());
         let listening = tokio::spawn(server::listen(listen(self.address)?, self.state.clone()));
         *self.listening.lock() = Some(listening);
         Ok(())
@@ -173,10 +177,21 @@ impl Drop for Provider {
     }
 }
 
+/// A socket at an address that refuses whoever comes, and that nobody is given a port by.
+fn keep(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = bind(address)?;
+    socket.set_reuseaddr(false)?;
+    Ok(socket)
+}
+
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    bind(address)?.listen(4096)
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // A restart takes the same port while old connections linger in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(4096)
+    Ok(socket)
 }
