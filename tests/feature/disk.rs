@@ -10,9 +10,17 @@ fn on(path: &Path, more: &str) -> String {
     format!("storage: {{memory: 8MiB, disk: {{path: \"{}\", size: 256MiB}}{more}}}\n", path.display())
 }
 
+/// Waits until the answer to "a" is on disk. Where the disk of a busy machine was too slow and the tier off
+/// for a moment, the answer is fetched once more.
 async fn written(pareto: &Pareto) {
+    let mut skipped = 0.0;
     within("the write", async {
         while pareto.metric("cache_bytes", &[("tier", "disk")]).await == 0.0 {
+            let now = pareto.metric("cache_writes_skipped_total", &[("tier", "disk")]).await;
+            if now > skipped {
+                skipped = now;
+                pareto.chat("a").with("cache-control", "no-cache").await;
+            }
             tokio::task::yield_now().await;
         }
     })
