@@ -16,7 +16,7 @@ async fn written(pareto: &Pareto) {
     let mut skipped = 0.0;
     within("the write", async {
         while pareto.metric("cache_bytes", &[("tier", "disk")]).await == 0.0 {
-            let now = pareto.metric("cache_writes_skipped_total", &[("tier", "disk")]).await;
+            let now = pareto.metric("cache_writes_skipped_total", &[]).await;
             if now > skipped {
                 skipped = now;
                 pareto.chat("a").with("cache-control", "no-cache").await;
