@@ -237,15 +237,20 @@ async fn a_store_damaged_in_any_file_opens_and_gives_no_wrong_bytes() {
         let torn = copy.path().join(path.strip_prefix(original.path()).unwrap());
         tear(&torn, 200, at % 2 == 0);
         let disk = store(copy.path());
-        let mut found = 0;
-        for number in 0..256 {
-            if let Some(bytes) = disk.get(key(number)).await {
-                found += 1;
-                assert!(bytes == value(number), "{number} of {}", torn.display());
+        // A busy machine's disk may be too slow at first: then nothing is found for a moment.
+        within("an answer, or a word about the damage", async {
+            let mut found = 0;
+            while found == 0 && disk.damaged() == 0 {
+                for number in 0..256 {
+                    if let Some(bytes) = disk.get(key(number)).await {
+                        found += 1;
+                        assert!(bytes == value(number), "{number} of {}", torn.display());
+                    }
+                    tokio::task::yield_now().await;
+                }
             }
-        }
-        println!("{}: {found} of 256, {} damaged", torn.display(), disk.damaged());
-        assert!(found > 0 || disk.damaged() > 0, "lost without a word: {}", torn.display());
+        })
+        .await;
         // It takes new ones all the same.
         fill(&disk, 1024..1088, || ()).await;
     }
