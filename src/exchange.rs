@@ -163,6 +163,8 @@ pub struct Exchange {
     pub usage: Option<Usage>,
     /// What the answer cost to fetch; for a hit or a shared call, what was saved.
     pub cost: Option<Cost>,
+    /// How often the answer broke off and went on elsewhere.
+    pub resumed: u32,
     /// What a feature that only observes would have done.
     pub observed: Option<Observed>,
     /// Where the vectors came from, for an embedding request answered input by input.
@@ -196,6 +198,7 @@ impl Exchange {
             upstream: Duration::ZERO,
             usage: None,
             cost: None,
+            resumed: 0,
             observed: None,
             embedded: None,
             key: None,

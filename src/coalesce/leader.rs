@@ -104,7 +104,7 @@ impl Lease {
                         out.byte(kind::EVENT);
                         out.text(event.bytes());
                     }
-                    Frame::KeepAlive => {}
+                    Frame::KeepAlive | Frame::Comment(_) => {}
                 }
             }
             let over = match read {

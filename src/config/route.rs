@@ -22,6 +22,8 @@ pub struct Route {
     pub retries: Retries,
     /// When a second attempt is sent beside the first.
     pub hedge: Option<Hedge>,
+    /// A stream that breaks off goes on at a target that can.
+    pub resume: bool,
 }
 
 /// A provider, and the model asked of it.

@@ -19,6 +19,7 @@ pub mod messages;
 mod pairing;
 pub mod prompt;
 pub mod responses;
+pub mod resume;
 pub mod said;
 mod schema;
 pub mod translator;

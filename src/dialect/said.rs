@@ -7,6 +7,7 @@ use crate::response::usage::Usage;
 use crate::sse::{Event, EventWriter};
 
 use super::prompt::Signature;
+use super::resume::Partial;
 
 /// One step of a reply. A whole one is: begin; deltas and a finish for each choice; usage; end.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,4 +116,7 @@ pub(super) fn tell_json(out: &mut EventWriter, name: &str, data: &impl Serialize
 pub trait Tell: Send + Sync {
     /// Tells one step.
     fn tell(&mut self, said: Said, out: &mut EventWriter);
+
+    /// Goes on from what somebody else has told. Nobody is asked to who cannot: see [`Partial::heard`].
+    fn go_on(&mut self, _: &Partial) {}
 }

@@ -9,8 +9,10 @@ use super::generate::{GenerateHearer, GenerateTeller};
 use super::messages::{MessagesHearer, MessagesTeller};
 use super::prompt::{CUSTOM_INPUT, Format, Prompt};
 use super::responses::ResponsesTeller;
+use super::resume::{Partial, Seam};
 use super::said::{Delta, Finish, Hear, Said, Tell, Tokens};
 use crate::response::shape::{self, ProviderError};
+use crate::response::usage::Usage;
 use crate::sse::{Event, EventWriter};
 
 /// Room for what most events are told as, in bytes.
@@ -69,17 +71,24 @@ pub struct Translator {
     json: Option<String>,
     /// The custom calls under way: choice, call, the JSON so far.
     wrapped: Vec<(u32, u32, String)>,
+    /// Where the reply goes on from an answer that broke off.
+    seam: Option<Seam>,
+}
+
+/// Who hears a provider's events; `None` where nobody does yet.
+pub(super) fn hearer(provider: Api) -> Option<Box<dyn Hear>> {
+    Some(match provider {
+        Api::Chat => Box::new(ChatHearer::default()),
+        Api::Messages => Box::new(MessagesHearer::default()),
+        Api::Generate => Box::new(GenerateHearer::default()),
+        Api::Responses => return None,
+    })
 }
 
 impl Translator {
     /// A translator of the reply that `provider` gives to `prompt`; `None` where it has no words yet.
     pub fn new(provider: Api, prompt: &Prompt, stamp: Stamp) -> Option<Self> {
-        let hear: Box<dyn Hear> = match provider {
-            Api::Chat => Box::new(ChatHearer::default()),
-            Api::Messages => Box::new(MessagesHearer::default()),
-            Api::Generate => Box::new(GenerateHearer::default()),
-            Api::Responses => return None,
-        };
+        let hear = hearer(provider)?;
         let tell: Box<dyn Tell> = match prompt.client {
             Api::Chat => Box::new(ChatTeller::new(prompt, stamp)),
             Api::Messages => Box::new(MessagesTeller::new(prompt, stamp)),
@@ -102,7 +111,17 @@ impl Translator {
             custom,
             json,
             wrapped: Vec::new(),
+            seam: None,
         })
+    }
+
+    /// The reply is the rest of an answer that the client was told `partial` of, at the price of `before`:
+    /// both become one.
+    #[must_use]
+    pub fn going_on(mut self, partial: &Partial, before: Usage) -> Self {
+        self.tell.go_on(partial);
+        self.seam = Some(Seam::new(partial, before));
+        self
     }
 
     /// Translates the next event: into none, one or several.
@@ -182,6 +201,11 @@ impl Translator {
                 }
                 said => said,
             };
+            let said = match &mut self.seam {
+                Some(seam) => seam.sewn(said),
+                None => Some(said),
+            };
+            let Some(said) = said else { continue };
             match self.unwrapped(said) {
                 Unwrapped::As(said) => self.tell.tell(said, &mut out),
                 Unwrapped::Held => {}

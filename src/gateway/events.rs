@@ -32,6 +32,11 @@ impl EventStream {
         Self { decoder: Decoder::new(LONGEST_EVENT), progress: Progress::new(shape).expecting(choices) }
     }
 
+    /// The events that follow those which `progress` has seen.
+    pub(super) fn following(progress: Progress) -> Self {
+        Self { decoder: Decoder::new(LONGEST_EVENT), progress }
+    }
+
     pub(super) async fn next(&mut self, body: &mut dyn ReplyBody) -> Result<Step, EventFault> {
         loop {
             match self.decoder.next_item() {

@@ -190,7 +190,7 @@ impl Gateway {
         if let Some(fare) = flight.fare.take() {
             fare.settle(&self.kept.telemetry);
         }
-        let Recorded { ending, rest, storable } = recorded;
+        let Recorded { ending, rest, storable, .. } = recorded;
         recorder.finish(ending);
         if let Some(storable) = storable {
             self.store_events(&flight, storable, &recording);

@@ -136,7 +136,7 @@ impl Gateway {
 
 /// After which time a second attempt goes, where one may.
 fn hedge_after(flight: &Flight, course: &Course, leg: &Leg) -> Option<Duration> {
-    if flight.hedge == Mode::Skip || !course.goes_on() {
+    if flight.hedge == Mode::Skip || !course.goes_on() || leg.resumption.is_some() {
         return None;
     }
     match course.route().hedge? {

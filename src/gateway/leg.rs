@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::request::Parts;
 
+use super::resume::Resumption;
 use super::translate::{Heard, Wording, Words};
-use crate::dialect::{self, Api, Server, Stamp, Untranslatable};
+use crate::dialect::{self, Api, Prompt, Server, Stamp, Untranslatable};
 use crate::io::upstream::{Call, Reply, UpstreamError};
 use crate::json::{member_span, with_member};
 use crate::request::ApiRequest;
@@ -21,6 +22,8 @@ pub(super) struct Leg {
     pub(super) call: Call,
     /// What was said, where it was said in other words than the client's.
     pub(super) words: Option<Words>,
+    /// The answer that it goes on with, where one broke off.
+    pub(super) resumption: Option<Arc<Resumption>>,
 }
 
 /// What was asked, kept for the legs that may follow the first.
@@ -108,7 +111,7 @@ impl Leg {
             }
             None => asked.call(&asking),
         };
-        Ok(Self { asking, call, words })
+        Ok(Self { asking, call, words, resumption: None })
     }
 
     /// The call without the proofs that its target did not take; `None` where it has none.
@@ -126,7 +129,8 @@ impl Leg {
         let Some(words) = &self.words else { return Ok(reply.into()) };
         let model = self.target().model.as_deref().unwrap_or_default();
         let id = format!("{:024x}", rand::random::<u128>() >> 32);
-        words.hear(reply, Stamp { id, created: now.as_secs(), model: model.to_owned() }).await
+        let stamp = Stamp { id, created: now.as_secs(), model: model.to_owned() };
+        words.hear(reply, stamp, self.resumption.as_deref()).await
     }
 }
 
@@ -141,6 +145,34 @@ impl Asked {
             cleaned: asked.cleaned,
             wording: asked.wording.cloned(),
         }
+    }
+
+    /// The model asked for.
+    pub(super) fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// What was asked, in no API's words; `None` where there are none for something in it.
+    pub(super) fn prompt(&self, client: Api) -> Option<Prompt> {
+        let prompt = dialect::read(client, &self.body).ok()?;
+        Some(Prompt { stream: true, ..prompt })
+    }
+
+    /// A leg that goes on with an answer that broke off.
+    ///
+    /// # Errors
+    /// The target has no words for something in the request.
+    pub(super) fn rest(&self, asking: Asking, resumption: &Arc<Resumption>) -> Result<Leg, Untranslatable> {
+        let words = Words::rest(&asking.target, self.model(), resumption)?;
+        let (provider, key) = (&asking.target.account.provider, asking.target.account.key(asking.key));
+        let mut call = words.call(provider, &self.head.headers, key);
+        if words.api() == resumption.prompt.client {
+            call.headers = outbound::headers(&self.head.headers, provider, key);
+            if words.api() != Api::Generate {
+                call.target = outbound::target(provider, &self.head.uri);
+            }
+        }
+        Ok(Leg { asking, call, words: Some(words), resumption: Some(resumption.clone()) })
     }
 
     /// A further leg.

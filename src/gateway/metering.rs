@@ -37,7 +37,7 @@ impl Gateway {
     pub(super) fn meter(&self, fare: &Fare, flown: &mut Flown, recording: &Recording) -> Used {
         let metrics = &self.kept.telemetry.metrics;
         let basis = basis(flown);
-        if let (Basis::Estimated, Some(estimate)) = (basis, fare.estimate()) {
+        if let (Basis::Estimated, None, Some(estimate)) = (basis, flown.usage, fare.estimate()) {
             let output = streamed(&estimate, recording);
             let usage = Usage { input: estimate.input, output, estimated: true, ..Usage::default() };
             flown.usage = Some(usage);

@@ -20,6 +20,7 @@ mod opening;
 mod passengers;
 mod record;
 mod respond;
+mod resume;
 mod ruling;
 mod sharing;
 pub mod storage;

@@ -117,6 +117,9 @@ impl Gateway {
         if success && is(header::CONTENT_TYPE, "text/event-stream") && !coded {
             return self.open_events(flight, leg, reply, attempt).await;
         }
+        if success && leg.resumption.is_some() {
+            return Err(broken(attempt, "the rest of a stream was none"));
+        }
         if success {
             self.note_first_byte(leg, attempt);
         }
@@ -141,7 +144,10 @@ impl Gateway {
         attempt: &mut Attempt<'_>,
     ) -> Result<Opened, Failure> {
         let Reply { head, mut body } = reply;
-        let mut stream = EventStream::new(flight.shape, flight.choices);
+        let mut stream = match &leg.resumption {
+            Some(resumption) => resumption.stream(),
+            None => EventStream::new(flight.shape, flight.choices),
+        };
         loop {
             match stream.next(&mut *body).await {
                 Ok(Step::Comment) => {}

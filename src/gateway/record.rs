@@ -5,10 +5,11 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 
 use super::Gateway;
-use super::attempt::Attempt;
 use super::events::{EventFault, EventStream, Step};
 use super::fly::Flight;
+use super::hedge::Run;
 use super::opening::{Begun, Opened};
+use super::resume::Resumption;
 use super::translate::Report;
 use crate::error::ApiError;
 use crate::exchange::Flown;
@@ -16,8 +17,9 @@ use crate::io::upstream::ReplyBody;
 use crate::request::endpoint::Endpoint;
 use crate::response::headers::repeatable;
 use crate::response::recording::{Completed, Ending, Form, Frame, Recorder, ResponseHead};
-use crate::response::shape::{End, Inspection, Signal, inspect};
+use crate::response::shape::{End, Inspection, Progress, Signal, inspect};
 use crate::response::view::pieces;
+use crate::route::verdict::Verdict;
 use crate::sse::Event;
 
 /// What a reply came to.
@@ -28,6 +30,29 @@ pub(super) struct Recorded {
     pub(super) rest: Option<Box<dyn ReplyBody>>,
     /// What a stream is stored with that proved to be complete.
     pub(super) storable: Option<Storable>,
+    /// It broke off in the middle of a stream, and what is known of that.
+    pub(super) lost: Option<Box<Lost>>,
+}
+
+/// A stream that broke off.
+pub(super) struct Lost {
+    /// What that means.
+    pub(super) verdict: Verdict,
+    /// The provider's own word on it, which is not recorded yet.
+    pub(super) told: Option<Event>,
+}
+
+impl Recorded {
+    /// A stream that is not what its API promises.
+    fn broken(flown: &mut Flown, what: &str) -> Self {
+        flown.result = "broken";
+        Self::lost(ApiError::broken_answer(&flown.provider, what), Verdict::of_broken())
+    }
+
+    /// A stream that broke off.
+    fn lost(error: ApiError, verdict: Verdict) -> Self {
+        Self { lost: Some(Box::new(Lost { verdict, told: None })), ..error.into() }
+    }
 }
 
 /// What an answer is stored with.
@@ -44,13 +69,13 @@ pub(super) struct Storable {
 
 impl From<ApiError> for Recorded {
     fn from(error: ApiError) -> Self {
-        Self { ending: Ending::Failed(error), rest: None, storable: None }
+        Self { ending: Ending::Failed(error), rest: None, storable: None, lost: None }
     }
 }
 
 impl From<Completed> for Recorded {
     fn from(done: Completed) -> Self {
-        Self { ending: Ending::Complete(done), rest: None, storable: None }
+        Self { ending: Ending::Complete(done), rest: None, storable: None, lost: None }
     }
 }
 
@@ -69,18 +94,25 @@ impl Gateway {
         opened: Opened,
         attempts: u32,
         recorder: &Recorder,
-        attempt: &mut Attempt<'_>,
+        run: &mut Run<'_>,
     ) -> Recorded {
-        let (form, flown) = (opened.form(), &mut attempt.flown);
+        let (form, flown, resumption) =
+            (opened.form(), &mut run.attempt.flown, run.leg.resumption.as_deref());
         let Opened { status, headers, upstream, begun, report } = opened;
         let storable = Storable::of(&headers, flown);
         let provider = flown.provider.clone();
-        recorder.head(ResponseHead { status, headers, form, upstream, provider, attempts });
+        match resumption {
+            None => recorder.head(ResponseHead { status, headers, form, upstream, provider, attempts }),
+            Some(_) => {
+                self.kept.telemetry.metrics.resumed.with_label_values(&[&*provider]).inc();
+                recorder.push(Resumption::note(&provider)).await;
+            }
+        }
         match begun {
             Begun::Events { stream, body, first, signal } => {
                 self.note_ids(flight, first.data(), flown);
                 let opened = OpenedEvents { stream, body, first, signal, report };
-                self.record_events(flight, opened, storable, recorder, flown).await
+                self.record_events(flight, opened, storable, recorder, flown, resumption).await
             }
             Begun::Whole { coded, held, mut body } => {
                 for piece in held {
@@ -157,9 +189,10 @@ impl Gateway {
         storable: Storable,
         recorder: &Recorder,
         flown: &mut Flown,
+        resumption: Option<&Resumption>,
     ) -> Recorded {
         let OpenedEvents { mut stream, mut body, first, signal, report } = opened;
-        let (mut rest, mut storable) = (None, Some(storable));
+        let mut rest = None;
         let mut next = (Frame::Event(first), signal);
         loop {
             let (frame, signal) = next;
@@ -177,30 +210,44 @@ impl Gateway {
                 Ok(Step::Event(event, Signal::Error(error))) => {
                     // Too late for a status: the provider's own event is the last.
                     flown.result = "error_in_answer";
-                    recorder.push(Frame::Event(event)).await;
                     let ending = Ending::Told(ApiError::broken_answer(&flown.provider, &error.message));
-                    return Recorded { ending, rest: None, storable: None };
+                    let verdict = Verdict::of_told(&error, event.data(), true);
+                    let lost = Some(Box::new(Lost { verdict, told: Some(event) }));
+                    return Recorded { ending, rest: None, storable: None, lost };
                 }
                 Ok(Step::Event(event, signal)) => (Frame::Event(event), signal),
                 Ok(Step::End) => break,
-                Err(EventFault::Upstream(error)) => return flown.failed(&error).into(),
-                Err(EventFault::Broken(what)) => {
-                    flown.result = "broken";
-                    return ApiError::broken_answer(&flown.provider, what).into();
+                Err(EventFault::Upstream(error)) => {
+                    return Recorded::lost(flown.failed(&error), Verdict::of_fault(error.fault));
                 }
+                Err(EventFault::Broken(what)) => return Recorded::broken(flown, what),
             };
         }
-        flown.usage = report.usage().or_else(|| stream.progress.usage());
-        flown.answered = stream.progress.model().map(Box::from);
+        let recorded = self.ended(&stream.progress, &report, storable, flown, resumption);
+        Recorded { rest, ..recorded }
+    }
+
+    /// What a stream comes to whose events have ended.
+    fn ended(
+        &self,
+        progress: &Progress,
+        report: &Report,
+        storable: Storable,
+        flown: &mut Flown,
+        resumption: Option<&Resumption>,
+    ) -> Recorded {
+        let mut storable = Some(storable);
+        // What the client is told of a rest is the whole answer's: its usage, and the first one's model.
+        let told = resumption.is_none().then_some(progress);
+        flown.usage = report.usage().or_else(|| told?.usage());
+        flown.answered = told.and_then(Progress::model).map(Box::from);
         flown.cost = self.price(flown.model.as_deref(), flown.answered.as_deref(), flown.usage);
-        match stream.progress.end() {
+        match progress.end() {
             End::Complete if report.paused() => storable = None,
             End::Complete => {}
             End::Unstorable(_) => storable = None,
             End::Open | End::Failed => {
-                flown.result = "broken";
-                return ApiError::broken_answer(&flown.provider, "the stream ended before the answer did")
-                    .into();
+                return Recorded::broken(flown, "the stream ended before the answer did");
             }
         }
         flown.result = "ok";
@@ -208,11 +255,16 @@ impl Gateway {
             stored: false,
             upstream: flown.started.elapsed(),
             usage: flown.usage,
-            model: flown.answered.clone(),
+            model: progress.model().map(Box::from),
             cost: flown.cost,
+            resumed: 0,
         };
+        if let Some(resumption) = resumption {
+            // Sewn together of two models' halves it is nobody's answer: good for one client, not for all.
+            return resumption.whole(done).into();
+        }
         let storable = storable.map(|storable| Storable { done: done.clone(), ..storable });
-        Recorded { ending: Ending::Complete(done), rest, storable }
+        Recorded { ending: Ending::Complete(done), rest: None, storable, lost: None }
     }
 }
 

@@ -325,6 +325,7 @@ impl Gateway {
                 exchange.upstream = done.upstream;
                 exchange.usage = done.usage;
                 exchange.cost = done.cost;
+                exchange.resumed = done.resumed;
                 served.model = done.model;
                 served.note = served.note.stored(done.stored);
                 frames

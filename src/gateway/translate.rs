@@ -12,6 +12,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
 
+use super::resume::Resumption;
 use crate::config::{Dialect, Provider};
 use crate::dialect::translator::Mistold;
 use crate::dialect::{self, Api, Prompt, Server, Stamp, Translator, Untranslatable, errors};
@@ -219,6 +220,24 @@ pub(super) struct Words {
 }
 
 impl Words {
+    /// The request for the rest of an answer in the words of a target.
+    ///
+    /// # Errors
+    /// It has no words for something in the request, or cannot go on from a text.
+    pub(super) fn rest(
+        target: &Target,
+        asked: Option<&str>,
+        resumption: &Resumption,
+    ) -> Result<Self, Untranslatable> {
+        let account = &target.account;
+        let api = Api::spoken_in(account.provider.dialect);
+        let model = target.asked(asked).unwrap_or_default();
+        let target = dialect::Target { model, server: account.server };
+        let prompt = resumption.prompt.clone();
+        let body = dialect::resume::write(api, &prompt, target)?.into();
+        Ok(Self { api, path: dialect::path(api, target, true).into(), body, prompt })
+    }
+
     /// The API it is in.
     pub(super) const fn api(&self) -> Api {
         self.api
@@ -255,11 +274,19 @@ impl Words {
     ///
     /// # Errors
     /// The reply broke off, or is not what the provider's API promises.
-    pub(super) async fn hear(&self, reply: Reply, stamp: Stamp) -> Result<Heard, UpstreamError> {
+    pub(super) async fn hear(
+        &self,
+        reply: Reply,
+        stamp: Stamp,
+        resumption: Option<&Resumption>,
+    ) -> Result<Heard, UpstreamError> {
         let (client, now) = (self.prompt.client, stamp.created);
         let Some(mut translator) = Translator::new(self.api, &self.prompt, stamp) else {
             return Err(broken("nobody translates it"));
         };
+        if let Some(Resumption { partial, before, .. }) = resumption {
+            translator = translator.going_on(partial, *before);
+        }
         let Reply { mut head, mut body } = reply;
         head.headers.remove(header::CONTENT_LENGTH);
         let streams = head

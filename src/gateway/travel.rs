@@ -12,6 +12,7 @@ use super::fly::Flight;
 use super::leg::{Asked, Leg};
 use super::opening::{Failure, Opened, Shown};
 use super::record::Recorded;
+use super::resume::Broken;
 use super::translate::Wording;
 use crate::config::Mode;
 use crate::dialect::Untranslatable;
@@ -57,17 +58,27 @@ impl Gateway {
             Ok((leg, seat)) => self.run(flight, leg, seat, recorder, cut),
             Err(error) => return error.into(),
         };
+        let mut broken: Option<Broken> = None;
         loop {
             let (mut ended, opened) = self.open_hedged(flight, run, &mut course, asked, recorder, cut).await;
             let attempts = course.made();
             let failure = match opened {
                 Ok(opened) => {
-                    return self.record(flight, opened, attempts, recorder, &mut ended.attempt).await;
+                    let recorded = self.record(flight, opened, attempts, recorder, &mut ended).await;
+                    match self.broke(flight, recorded, &mut ended, &mut course, asked, recorder).await {
+                        Ok((lost, failure)) => {
+                            broken = Some(lost);
+                            failure
+                        }
+                        Err(recorded) => return recorded,
+                    }
                 }
+                Err(failure) if broken.is_some() => failure.of_rest(),
                 Err(failure) => failure,
             };
             ended.attempt.close();
-            if let Some(leg) = self.unproved(&ended.leg, &mut course, &failure, flight, recorder)
+            if broken.is_none()
+                && let Some(leg) = self.unproved(&ended.leg, &mut course, &failure, flight, recorder)
                 && let Ok(seat) = self.seat(flight, leg.target(), false).await
             {
                 drop(ended);
@@ -85,9 +96,10 @@ impl Gateway {
                 None => None,
             };
             let Some((asked, asking, seat, wait)) = onward else {
-                return match told(failure, &course, attempts) {
-                    Ok(opened) => self.record(flight, opened, attempts, recorder, &mut ended.attempt).await,
-                    Err(error) => error.into(),
+                return match (broken, told(failure, &course, attempts)) {
+                    (Some(broken), _) => broken.end(recorder).await,
+                    (None, Ok(opened)) => self.record(flight, opened, attempts, recorder, &mut ended).await,
+                    (None, Err(error)) => error.into(),
                 };
             };
             drop(ended);
@@ -96,7 +108,11 @@ impl Gateway {
                 sleep(wait).await;
             }
             let target = asking.target.name.clone();
-            let leg = match asked.leg(asking) {
+            let leg = match &broken {
+                Some(broken) => asked.rest(asking, &broken.resumption),
+                None => asked.leg(asking),
+            };
+            let leg = match leg {
                 Ok(leg) => leg,
                 Err(error) => return unsaid(target, &error).into(),
             };
@@ -162,7 +178,7 @@ impl Gateway {
         let call = leg.unproved(flight.endpoint)?;
         let asking = course.again(&leg.asking, self.io.clock.now())?;
         let words = leg.words.clone();
-        self.acts_on_failure(flight, course).then_some(Leg { asking, call, words })
+        self.acts_on_failure(flight, course).then_some(Leg { asking, call, words, resumption: None })
     }
 
     /// Whether anybody still waits for the answer.

@@ -231,6 +231,7 @@ impl Unpacker {
             usage: self.usage()?,
             cost: self.cost()?,
             model: self.name()?,
+            resumed: 0,
         })
     }
 }

@@ -59,6 +59,8 @@ pub enum Frame {
     Event(Event),
     /// The provider shows that it is alive (an SSE comment). Never stored.
     KeepAlive,
+    /// An SSE comment of ours, as it is written. Never stored.
+    Comment(Bytes),
 }
 
 impl Frame {
@@ -69,6 +71,15 @@ impl Frame {
             Self::Piece(bytes) => bytes.len(),
             Self::Event(event) => event.bytes().len(),
             Self::KeepAlive => 1,
+            Self::Comment(bytes) => bytes.len(),
+        }
+    }
+
+    /// The event, where it is one.
+    pub const fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event(event) => Some(event),
+            _ => None,
         }
     }
 }
@@ -97,6 +108,8 @@ pub struct Completed {
     pub cost: Option<Cost>,
     /// The model that answered, as the provider names it.
     pub model: Option<Box<str>>,
+    /// How often it broke off and went on elsewhere.
+    pub resumed: u32,
 }
 
 struct State {

@@ -27,6 +27,22 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+impl Usage {
+    /// What two calls consumed together, at the tier of the later one.
+    #[must_use]
+    pub const fn and(&self, earlier: &Self) -> Self {
+        Self {
+            input: self.input.saturating_add(earlier.input),
+            cached_input: self.cached_input.saturating_add(earlier.cached_input),
+            cache_write: self.cache_write.saturating_add(earlier.cache_write),
+            cache_write_1h: self.cache_write_1h.saturating_add(earlier.cache_write_1h),
+            output: self.output.saturating_add(earlier.output),
+            tier: self.tier,
+            estimated: self.estimated || earlier.estimated,
+        }
+    }
+}
+
 /// The service tier named in an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ServiceTier {

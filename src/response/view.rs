@@ -38,7 +38,7 @@ impl View {
 
     fn render_one(self, frame: &Frame) -> Bytes {
         match frame {
-            Frame::Piece(bytes) => bytes.clone(),
+            Frame::Piece(bytes) | Frame::Comment(bytes) => bytes.clone(),
             Frame::KeepAlive => Bytes::from_static(KEEP_ALIVE),
             Frame::Event(event) => self.render_event(event),
         }

@@ -127,6 +127,14 @@ impl Course {
         self.take(now)
     }
 
+    /// Asks only those from now on of which `able` is true. False where none is left.
+    pub fn keep(&mut self, able: impl Fn(&Target) -> bool) -> bool {
+        for candidate in &mut self.candidates {
+            candidate.out |= !able(&self.route.targets[candidate.target]);
+        }
+        self.candidates.iter().any(|candidate| !candidate.out)
+    }
+
     /// Who is asked after a failure of the one asked last. `chance` is from 0 to 1, `deadline` when the
     /// client is told at the latest.
     pub fn next(

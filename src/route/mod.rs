@@ -53,6 +53,8 @@ pub struct Route {
     pub retries: Retries,
     /// When a second attempt is sent beside the first.
     pub hedge: Option<Hedge>,
+    /// Whether a stream that breaks off goes on at a target that can.
+    pub resume: bool,
     /// For all attempts together.
     pub total: Duration,
     /// It stands in the file: failures are judged, answers held back until they are proved.
@@ -170,6 +172,7 @@ impl Route {
             targets: vec![Arc::new(Target::plain(account.clone(), healths, now))],
             retries: Retries { attempts: keys.clamp(1, KEY_ATTEMPTS), base: no_wait, max: no_wait },
             hedge: None,
+            resume: false,
             total: account.provider.timeouts.total,
             written: false,
             models: Vec::new(),
@@ -191,6 +194,7 @@ impl Route {
             id: format!("route {}", ids.join(" | ")).into_boxed_str(),
             retries: written.retries,
             hedge: written.hedge,
+            resume: written.resume,
             total: targets
                 .iter()
                 .map(|target| target.account.provider.timeouts.total)

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::capability::Takes;
 use super::health::{Busy, Health, Healths, Leave, Slot};
 use crate::config::route::Target as Written;
-use crate::config::{Provider, ProviderTimeouts, Secret};
+use crate::config::{Dialect, Provider, ProviderTimeouts, Secret};
 use crate::dialect::Server;
 
 /// A provider as requests are sent to it and told of it.
@@ -36,6 +36,8 @@ pub struct Target {
     pub weight: u32,
     /// What its model takes.
     pub takes: Takes,
+    /// It goes on from a beginning that somebody else has made of an answer.
+    pub goes_on: bool,
     /// Its name in logs and at `/providers`: `openai/gpt-4o`.
     pub name: Box<str>,
     /// What is known of it, where there is a choice that needs to know.
@@ -68,6 +70,21 @@ impl Asking {
             None => None,
         };
         Some(Self { target: self.target.clone(), key: self.key, pause: Duration::ZERO, leave })
+    }
+}
+
+/// Whether a target goes on from a beginning. A last message of the assistant's means that to Anthropic's
+/// older models, to Mistral and DeepSeek (at its `/beta` address) where it is marked; OpenAI's
+/// own models begin anew behind it, and of any other server only the file can tell.
+fn goes_on(account: &Account, model: Option<&str>, written: &Written) -> bool {
+    let taken = Takes::of(model, &written.takes).prefill;
+    match (account.provider.dialect, account.server) {
+        (Dialect::Anthropic, _) | (Dialect::Openai, Server::Mistral) => taken,
+        // "Please ensure that multiturn requests end with a user role".
+        (Dialect::Gemini, _) => false,
+        (Dialect::Openai, Server::DeepSeek) => taken && account.provider.url.base_path.starts_with("/beta"),
+        (Dialect::Openai, Server::OpenAi | Server::Azure | Server::Google) => false,
+        (Dialect::Openai, Server::Other) => written.takes.prefill == Some(true),
     }
 }
 
@@ -106,7 +123,7 @@ impl Target {
     pub fn plain(account: Arc<Account>, healths: &Healths, now: Instant) -> Self {
         let watched = (account.provider.keys.len() > 1).then(|| Watched::of(&account, None, healths, now));
         let name = account.name.as_ref().into();
-        Self { account, model: None, weight: 1, takes: Takes::anything(), name, watched }
+        Self { account, model: None, weight: 1, takes: Takes::anything(), goes_on: false, name, watched }
     }
 
     /// A target of a route.
@@ -120,6 +137,7 @@ impl Target {
             model: model.map(Box::from),
             weight: written.weight,
             takes: Takes::of(model, &written.takes),
+            goes_on: goes_on(&account, model, written),
             account,
         }
     }

@@ -40,6 +40,7 @@ pub(super) async fn write(session: &mut ServerSession, response: ApiResponse) ->
             if let Some(done) = done {
                 settling.exchange.usage = done.usage;
                 settling.exchange.cost = done.cost;
+                settling.exchange.resumed = done.resumed;
             }
             Ok(())
         }

@@ -48,6 +48,8 @@ struct Line<'e> {
     rule: Option<&'e str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     tags: &'e [Box<str>],
+    #[serde(skip_serializing_if = "is_zero")]
+    resumed: u32,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
 }
@@ -80,6 +82,7 @@ impl Lines {
             key: exchange.key.map(|key| key.short()),
             rule: exchange.rule.as_deref(),
             tags: exchange.tags.as_deref().unwrap_or_default(),
+            resumed: exchange.resumed,
             cut: exchange.cut,
         };
         let mut text = match self.format {
@@ -89,6 +92,11 @@ impl Lines {
         text.push(b'\n');
         self.spool.take(&text);
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Line<'_> {
@@ -120,6 +128,9 @@ impl Line<'_> {
         }
         if self.stream {
             text.push_str(" stream");
+        }
+        if self.resumed > 0 {
+            let _ = write!(text, " resumed={}", self.resumed);
         }
         if self.cut {
             text.push_str(" cut");

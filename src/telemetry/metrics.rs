@@ -40,6 +40,8 @@ pub struct Metrics {
     pub upstream_duration: HistogramVec,
     /// How they ended.
     pub attempts: IntCounterVec,
+    /// Streams that broke off and went on, by who went on.
+    pub resumed: IntCounterVec,
     /// Tokens consumed.
     pub tokens: IntCounterVec,
     /// Money spent.
@@ -198,6 +200,11 @@ impl Metrics {
                 "attempts_total",
                 "Calls to providers by how they ended.",
                 &["provider", "result"],
+            )?,
+            resumed: make.counters(
+                "resumed_total",
+                "Streams that broke off and went on, by the provider that went on.",
+                &["provider"],
             )?,
             tokens: make.counters(
                 "tokens_total",

@@ -80,6 +80,7 @@ impl Checked<'_> {
             },
             retries: self.retries(&written.retries),
             hedge: written.hedge.as_ref().map(|hedge| self.hedge(hedge)),
+            resume: written.resume.0,
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Route {
     pub retries: Retries,
     /// A second attempt beside a slow first one; the answer that begins sooner counts.
     pub hedge: Option<Hedge>,
+    /// A stream that breaks off goes on at a target that can go on from its text; the client sees one stream.
+    pub resume: Toggle,
 }
 
 /// A provider, and the model asked of it.

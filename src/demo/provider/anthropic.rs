@@ -33,6 +33,8 @@ pub fn answer(ask: &Ask<'_>) -> Reply {
         limit: Some(limit),
         schema: Some(&ask.body["output_config"]["format"]["schema"]).filter(|schema| !schema.is_null()),
     });
+    let last = messages.last().filter(|last| last["role"] == "assistant");
+    let thought = thought.after(last.and_then(|last| text(&last["content"])));
     let input =
         tokens_in(&ask.body["messages"]) + tokens_in(&ask.body["system"]) + tokens_in(&ask.body["tools"]);
     let message = Message { ask, thought, input };
@@ -45,6 +47,11 @@ pub fn answer(ask: &Ask<'_>) -> Reply {
 fn refuse(status: u16, kind: &str, message: &str) -> Reply {
     let error = json!({"type": kind, "message": message});
     Reply::json(status, &json!({"type": "error", "error": error, "request_id": "req_sim"}))
+}
+
+/// The last text of a message's content.
+fn text(content: &Value) -> Option<&str> {
+    content.as_str().or_else(|| content.as_array()?.last()?["text"].as_str())
 }
 
 fn has_tool_result(message: &Value) -> bool {

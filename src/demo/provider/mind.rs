@@ -66,6 +66,19 @@ pub struct Thought {
     pub kept: u64,
 }
 
+impl Thought {
+    /// The rest of the answer behind this beginning of it; all of it where it begins otherwise.
+    pub fn after(mut self, beginning: Option<&str>) -> Self {
+        if let (Said::Text(pieces), Some(beginning)) = (&mut self.said, beginning)
+            && let Some(rest) = pieces.concat().strip_prefix(beginning)
+        {
+            *pieces = pieces_of(rest);
+            self.tokens = pieces.len() as u64;
+        }
+        self
+    }
+}
+
 /// Thinks of an answer.
 pub fn think(prompt: &Prompt<'_>) -> Thought {
     let chance = &mut Chance::new(prompt.seed);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::super::resume::Partial;
 use super::super::said::{Delta, Finish, Said, Tell, Tokens};
 use super::super::translator::Stamp;
 use super::super::{Api, errors, prompt::Prompt, prompt::Signature};
@@ -47,7 +48,10 @@ impl ChatTeller {
     }
 
     fn begin(&mut self, id: Option<&str>, model: Option<&str>) {
-        let id = format!("chatcmpl-{}", id.unwrap_or(&self.stamp.id));
+        self.head(&format!("chatcmpl-{}", id.unwrap_or(&self.stamp.id)), model);
+    }
+
+    fn head(&mut self, id: &str, model: Option<&str>) {
         let envelope = json!({
             "id": id,
             "object": "chat.completion.chunk",
@@ -242,6 +246,14 @@ impl Tell for ChatTeller {
                 out.event(b"", |out| out.extend_from_slice(body.as_bytes()));
             }
             Said::End => self.end(out),
+        }
+    }
+
+    fn go_on(&mut self, partial: &Partial) {
+        self.stamp.created = partial.created.unwrap_or(self.stamp.created);
+        self.head(partial.id.as_deref().unwrap_or_default(), partial.model.as_deref());
+        if let Some(choice) = self.choice(0) {
+            choice.begun = true;
         }
     }
 }

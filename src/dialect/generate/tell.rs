@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::held::{HeldCall, HeldCalls};
 use super::super::prompt::Prompt;
+use super::super::resume::Partial;
 use super::super::said::{Delta, Finish, Said, Tell, Tokens, tell_json};
 use super::super::translator::Stamp;
 use super::super::{Api, errors};
@@ -182,6 +183,10 @@ impl Tell for GenerateTeller {
             }
             Said::End => self.end(out),
         }
+    }
+
+    fn go_on(&mut self, partial: &Partial) {
+        self.stamp.begin(partial.id.clone(), partial.model.clone());
     }
 }
 

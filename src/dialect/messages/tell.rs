@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::held::{HeldCall, HeldCalls};
 use super::super::prompt::Prompt;
+use super::super::resume::Partial;
 use super::super::said::{Delta, Finish, Said, Tell, Tokens, tell_json};
 use super::super::translator::Stamp;
 use super::super::{Api, errors};
@@ -243,6 +244,13 @@ impl Tell for MessagesTeller {
             Said::Usage(tokens) => self.tokens = tokens,
             Said::Error(error) => tell_json(out, "error", &errors::body(Api::Messages, &error)),
             Said::End => self.end(out),
+        }
+    }
+
+    fn go_on(&mut self, partial: &Partial) {
+        self.begun = true;
+        if partial.opened {
+            self.open = Open::Text;
         }
     }
 }

@@ -253,7 +253,7 @@ async fn read(playback: &Playback) -> Result<(Arc<ResponseHead>, Bytes, Complete
             match frame {
                 Frame::Piece(bytes) => body.extend_from_slice(&bytes),
                 Frame::Event(event) => body.extend_from_slice(event.bytes()),
-                Frame::KeepAlive => {}
+                Frame::KeepAlive | Frame::Comment(_) => {}
             }
         }
         if body.len() > LARGEST {

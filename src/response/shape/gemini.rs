@@ -91,7 +91,7 @@ impl Candidate<'_> {
 }
 
 /// A live stream of content.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct GeminiProgress {
     /// By index: whether the candidate has a finish reason; `None` where it has not appeared.
     candidates: Vec<Option<bool>>,

@@ -11,7 +11,7 @@ use crate::response::usage::{AnthropicUsage, Usage};
 use crate::sse::{Event, EventWriter};
 
 /// A live stream of a message.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct MessagesProgress {
     begun: bool,
     finish: Finish,

@@ -12,7 +12,7 @@ use crate::sse::Event;
 const MOST_CHOICES: usize = 1024;
 
 /// A live stream of chunks.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ChunkProgress {
     /// By index: how the choice ended; `None` where it has not appeared.
     choices: Vec<Option<Finish>>,

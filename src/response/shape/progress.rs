@@ -10,14 +10,14 @@ use crate::sse::Event;
 
 /// What is known of a streaming answer so far: has it ended, is it whole, what did it use. One light
 /// look at each event, no tree.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Progress {
     shape: Shape,
     choices: usize,
     state: State,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Chunks(ChunkProgress),
     Responses(ResponsesProgress),

@@ -11,7 +11,7 @@ use crate::response::usage::{OpenAiUsage, ServiceTier, Usage};
 use crate::sse::{Event, EventWriter};
 
 /// A live stream of a response.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ResponsesProgress {
     end: Option<End>,
     broken: bool,

@@ -20,7 +20,7 @@ use crate::world::{Ask, End, World};
 const BUDGET: usize = 4;
 const REQUESTS: u32 = 600;
 
-fn draw(chance: &mut StdRng, asked: &Asked) -> Script {
+pub fn draw(chance: &mut StdRng, asked: &Asked) -> Script {
     let words = chance.random_range(2..12);
     let mut script = Script::answer(asked, words).after(Duration::from_millis(chance.random_range(0..800)));
     for (pause, _) in &mut script.pieces {

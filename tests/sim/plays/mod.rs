@@ -4,6 +4,7 @@ mod failing;
 mod failover;
 mod outage;
 mod recording;
+mod resuming;
 mod sharing;
 mod stale;
 mod timeouts;

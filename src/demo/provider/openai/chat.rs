@@ -26,7 +26,9 @@ pub fn answer(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     number(ask, "temperature", 0.0, 2.0, 1.0)?;
     let count = number(ask, "n", 1.0, 128.0, 1.0)? as u64;
     let last = last_text(messages);
-    let choices = (0..count).map(|index| think(&prompt(ask, messages, last, index))).collect();
+    let choices = (0..count)
+        .map(|index| think(&prompt(ask, messages, last, index)).after(begun(ask, messages)))
+        .collect();
     let prompt_tokens = tokens_in(&ask.body["messages"]) + tokens_in(&ask.body["tools"]);
     let chat = Chat { ask, model, choices, prompt_tokens };
     if ask.streams() {
@@ -43,6 +45,13 @@ pub fn last_text(messages: &[Value]) -> &str {
         .as_str()
         .or_else(|| content.as_array()?.iter().rev().find_map(|part| part["text"].as_str()))
         .unwrap_or("")
+}
+
+/// The beginning that the answer is to go on from, marked as Mistral or vLLM wants it.
+fn begun<'a>(ask: &Ask<'_>, messages: &'a [Value]) -> Option<&'a str> {
+    let last = messages.last().filter(|last| last["role"] == "assistant")?;
+    let marked = last["prefix"] == true || ask.body["continue_final_message"] == true;
+    last["content"].as_str().filter(|_| marked)
 }
 
 fn prompt<'a>(ask: &Ask<'a>, messages: &[Value], last: &'a str, index: u64) -> Prompt<'a> {

@@ -1,0 +1,263 @@
+//! The beginning of an answer that broke off, and the request for its rest.
+//!
+//! Gone on from is text and nothing else: a call that has begun may not be made twice, thoughts cannot be
+//! given back to whoever did not think them, and a JSON document is not to be sewn together of two.
+//!
+//! Sources: Anthropic's guide to prefilled answers (which models take one; no white space at its end),
+//! Mistral's and DeepSeek's API references (`prefix`), the chat completion protocols of vLLM and SGLang
+//! (`continue_final_message`). Gemini refuses a conversation that ends with its own turn.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::prompt::{Effort, Format, Part, Prompt, Role, ToolChoice};
+use super::said::{Delta, Said, Tokens};
+use super::{Api, Server, Target, Untranslatable, translator};
+use crate::response::usage::Usage;
+use crate::sse::Event;
+
+/// What a client was told of an answer before it broke off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Partial {
+    /// The answer's id, exactly as it was told; none of Anthropic's, who tells it once.
+    pub id: Option<String>,
+    /// The model's name, exactly as it was told.
+    pub model: Option<String>,
+    /// OpenAI's `created`, in seconds since 1970.
+    pub created: Option<u64>,
+    /// The text.
+    pub text: String,
+    /// Anthropic: the content block that the text is in has begun.
+    pub opened: bool,
+}
+
+#[derive(Deserialize)]
+struct Marks<'a> {
+    #[serde(borrow, alias = "responseId")]
+    id: Option<Cow<'a, str>>,
+    created: Option<u64>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+}
+
+impl Partial {
+    /// Reads what a client of this API was told. `None` where it cannot be gone on from: there is more than
+    /// the unfinished text of one choice, or nobody can read this API's events.
+    pub fn heard<'e>(client: Api, events: impl Iterator<Item = &'e Event>) -> Option<Self> {
+        let mut hearer = translator::hearer(client)?;
+        let (mut partial, mut said) = (Self::default(), Vec::new());
+        for event in events {
+            partial.note(event)?;
+            hearer.hear(event, &mut said).ok()?;
+            for said in said.drain(..) {
+                partial.add(said)?;
+            }
+        }
+        Some(partial)
+    }
+
+    fn note(&mut self, event: &Event) -> Option<()> {
+        let marks: Marks = serde_json::from_slice(event.data()).ok()?;
+        self.created = self.created.or(marks.created);
+        self.id = self.id.take().or(marks.id.map(Cow::into_owned));
+        match marks.kind.as_deref() {
+            Some("content_block_start") if self.opened => None,
+            Some("content_block_start") => {
+                self.opened = true;
+                Some(())
+            }
+            // Whatever comes now is another block.
+            Some("content_block_stop") => None,
+            _ => Some(()),
+        }
+    }
+
+    fn add(&mut self, said: Said) -> Option<()> {
+        match said {
+            // Hearers leave out of an id what their API puts before it.
+            Said::Begin { model, .. } => self.model = self.model.take().or(model),
+            Said::Delta(0, Delta::Text(text)) => self.text.push_str(&text),
+            // Gemini counts in every chunk.
+            Said::Usage(_) => {}
+            Said::Delta(..) | Said::Finish(..) | Said::Error(_) | Said::End => return None,
+        }
+        Some(())
+    }
+
+    /// The text that a model is asked to go on from: models do so badly behind white space, and Anthropic
+    /// refuses it.
+    pub fn prefix(&self) -> &str {
+        self.text.trim_end()
+    }
+}
+
+/// Whether an answer to this prompt may be sewn together of two.
+pub fn is_resumable(prompt: &Prompt) -> bool {
+    let thoughtless = matches!(prompt.effort, None | Some(Effort::None)) && !prompt.thoughts;
+    let free = matches!(prompt.tool_choice, ToolChoice::Auto | ToolChoice::None);
+    prompt.choices == 1
+        && prompt.format == Format::Text
+        && prompt.logprobs.is_none()
+        && thoughtless
+        && free
+        && !prompt.legacy_functions
+}
+
+/// The prompt for the rest of an answer, of which `spent` tokens were told.
+pub fn rest(prompt: &Prompt, partial: &Partial, spent: u64) -> Prompt {
+    let mut rest = prompt.clone();
+    rest.max_tokens = prompt.max_tokens.map(|most| most.saturating_sub(spent).max(1));
+    let prefix = partial.prefix();
+    if prefix.is_empty() {
+        return rest;
+    }
+    match rest.turns.last_mut().filter(|turn| turn.role == Role::Assistant) {
+        // The app began the answer itself.
+        Some(turn) => match turn.parts.last_mut() {
+            Some(Part::Text(begun)) => begun.push_str(prefix),
+            _ => turn.parts.push(Part::Text(prefix.to_owned())),
+        },
+        None => {
+            let at = rest.turns.last().map_or(0, |turn| turn.at + 1);
+            rest.say(Role::Assistant, at, vec![Part::Text(prefix.to_owned())]);
+        }
+    }
+    rest
+}
+
+/// Writes the request for the rest of an answer: one whose last turn is the assistant's, and is gone on
+/// from.
+///
+/// # Errors
+/// This provider or model has no words for something in it.
+pub fn write(provider: Api, rest: &Prompt, target: Target) -> Result<Vec<u8>, Untranslatable> {
+    let body = super::write(provider, rest, target)?;
+    let goes_on = rest.turns.last().is_some_and(|turn| turn.role == Role::Assistant);
+    if provider != Api::Chat || !goes_on {
+        return Ok(body);
+    }
+    let Ok(mut body) = serde_json::from_slice::<Value>(&body) else { return Ok(body) };
+    match target.server {
+        Server::Mistral | Server::DeepSeek => {
+            let last = body["messages"].as_array_mut().and_then(|messages| messages.last_mut());
+            last.into_iter().for_each(|last| last["prefix"] = json!(true));
+        }
+        _ => {
+            body["continue_final_message"] = json!(true);
+            body["add_generation_prompt"] = json!(false);
+        }
+    }
+    Ok(body.to_string().into_bytes())
+}
+
+/// Makes one answer of a client's two: what is said anew of its beginning is left out, and the tokens of
+/// both are told.
+pub(super) struct Seam {
+    before: Usage,
+    /// The white space that the client was told already.
+    trimming: bool,
+}
+
+impl Seam {
+    pub(super) fn new(partial: &Partial, before: Usage) -> Self {
+        Self { before, trimming: partial.prefix().len() < partial.text.len() }
+    }
+
+    /// What a client is told of this step; `None` where it was told before.
+    pub(super) fn sewn(&mut self, said: Said) -> Option<Said> {
+        match said {
+            Said::Begin { .. } => None,
+            Said::Delta(0, Delta::Text(text)) if self.trimming => {
+                let rest = text.trim_start();
+                self.trimming = rest.is_empty();
+                (!rest.is_empty()).then(|| Said::Delta(0, Delta::Text(rest.to_owned())))
+            }
+            Said::Usage(Tokens { usage, thinking }) => {
+                Some(Said::Usage(Tokens { usage: usage.and(&self.before), thinking }))
+            }
+            said => Some(said),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chat(data: &str) -> Event {
+        Event::new(None, data.as_bytes())
+    }
+
+    fn heard(events: &[&str]) -> Option<Partial> {
+        Partial::heard(Api::Chat, events.iter().map(|data| chat(data)).collect::<Vec<_>>().iter())
+    }
+
+    const ROLE: &str = r#"{"id":"c1","model":"m","created":7,"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}"#;
+    const TEXT: &str =
+        r#"{"id":"c1","model":"m","created":7,"choices":[{"index":0,"delta":{"content":"one two "}}]}"#;
+
+    #[test]
+    fn only_unfinished_text_of_one_choice_is_gone_on_from() {
+        let partial = heard(&[ROLE, TEXT, TEXT]).unwrap();
+        assert_eq!((partial.text.as_str(), partial.prefix()), ("one two one two ", "one two one two"));
+        assert_eq!((partial.id.as_deref(), partial.created), (Some("c1"), Some(7)));
+        for other in [
+            r#"{"choices":[{"index":1,"delta":{"content":"b"}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"i","function":{"name":"f","arguments":""}}]}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"refusal":"no"}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+            r#"{"error":{"message":"m"}}"#,
+        ] {
+            assert_eq!(heard(&[ROLE, TEXT, other]), None, "{other}");
+        }
+    }
+
+    fn prompt(body: &Value) -> Prompt {
+        super::super::read(Api::Chat, body.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_sewn_together_is_not_begun_anew() {
+        let asked = |name: &str, value: Value| {
+            let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "q"}]});
+            body[name] = value;
+            is_resumable(&prompt(&body))
+        };
+        assert!(asked("temperature", json!(0.5)));
+        assert!(!asked("n", json!(2)));
+        assert!(!asked("response_format", json!({"type": "json_object"})));
+        assert!(!asked("reasoning_effort", json!("high")));
+        assert!(!asked("logprobs", json!(true)));
+    }
+
+    #[test]
+    fn each_server_is_told_in_its_own_words_to_go_on() {
+        let asked =
+            prompt(&json!({"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "q"}]}));
+        let rest = rest(&asked, &heard(&[ROLE, TEXT]).unwrap(), 4);
+        let body = |api, server, model| -> Value {
+            serde_json::from_slice(&write(api, &rest, Target { model, server }).unwrap()).unwrap()
+        };
+        let mistral = body(Api::Chat, Server::Mistral, "mistral-large");
+        assert_eq!(
+            mistral["messages"][1],
+            json!({"role": "assistant", "content": "one two", "prefix": true})
+        );
+        assert_eq!(mistral["max_tokens"], 6);
+        let vllm = body(Api::Chat, Server::Other, "llama");
+        assert_eq!(vllm["messages"][1], json!({"role": "assistant", "content": "one two"}));
+        assert_eq!(
+            (&vllm["continue_final_message"], &vllm["add_generation_prompt"]),
+            (&json!(true), &json!(false))
+        );
+        let claude = body(Api::Messages, Server::Other, "claude-sonnet-4-5");
+        assert_eq!(claude["messages"][1]["content"][0]["text"], "one two");
+        for (api, model) in [(Api::Messages, "claude-opus-4-8"), (Api::Generate, "gemini-2.5-flash")] {
+            let target = Target { model, server: Server::Other };
+            assert!(write(api, &rest, target).is_err(), "{model} takes no beginning");
+        }
+    }
+}
