@@ -32,6 +32,8 @@ pub enum Fault {
     Status(u16),
     /// 503 with a load balancer's HTML page.
     UnavailableHtml,
+    /// 400: the request does not fit the model's context window, in the dialect's words.
+    ContextTooLong,
     /// 200 whose body, or first event, is an error.
     ErrorInBody,
     /// A stream whose second half is replaced by an error event and a clean end.
@@ -89,7 +91,7 @@ pub enum Fault {
 }
 
 /// The faults that have a fixed name; `Status` is written `status-NNN`.
-const NAMES: [(Fault, &str); 40] = [
+const NAMES: [(Fault, &str); 41] = [
     (Fault::Refuse, "refuse"),
     (Fault::ResetBeforeHead, "reset-before-head"),
     (Fault::ResetAfterHead, "reset-after-head"),
@@ -102,6 +104,7 @@ const NAMES: [(Fault, &str); 40] = [
     (Fault::RateLimitedMs, "rate-limited-ms"),
     (Fault::Quota, "quota"),
     (Fault::UnavailableHtml, "unavailable-html"),
+    (Fault::ContextTooLong, "context-too-long"),
     (Fault::ErrorInBody, "error-in-body"),
     (Fault::ErrorMidStream, "error-mid-stream"),
     (Fault::Empty, "empty"),

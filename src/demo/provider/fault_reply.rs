@@ -16,6 +16,7 @@ pub fn strike(fault: Fault, family: Family, reply: Reply) -> Reply {
         Fault::RateLimited => error(family, 429).with("retry-after", "1"),
         Fault::RateLimitedMs => error(family, 429).with("retry-after-ms", "30"),
         Fault::Quota => Reply::json(429, &quota(family)),
+        Fault::ContextTooLong => Reply::json(400, &too_long(family)),
         Fault::UnavailableHtml => Reply {
             body: Body::Whole(
                 "text/html",
@@ -165,6 +166,24 @@ fn gemini(status: u16) -> Value {
         body["error"]["details"] = json!([retry]);
     }
     body
+}
+
+/// Only OpenAI has a code for it (openai.md, anthropic.md, gemini.md on errors).
+fn too_long(family: Family) -> Value {
+    match family {
+        Family::OpenAi => json!({"error": {
+            "message": "This model's maximum context length is 128000 tokens. However, your messages resulted in 210000 tokens. Please reduce the length of the messages.",
+            "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded",
+        }}),
+        Family::Anthropic => json!({"type": "error", "error": {
+            "type": "invalid_request_error",
+            "message": "prompt is too long: 210000 tokens > 200000 maximum",
+        }, "request_id": "req_sim"}),
+        Family::Gemini => json!({"error": {
+            "code": 400, "status": "INVALID_ARGUMENT",
+            "message": "The input token count (2100000) exceeds the maximum number of tokens allowed (1048576).",
+        }}),
+    }
 }
 
 /// Out of money: the code decides, and no wait is named (openai.md, anthropic.md, gemini.md on errors).

@@ -1,7 +1,9 @@
 //! Several providers behind one route, over real sockets.
 
+mod choosing;
 mod embeddings;
 mod failing;
+mod hedging;
 mod resuming;
 mod state;
 
