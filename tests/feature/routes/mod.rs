@@ -3,6 +3,7 @@
 mod choosing;
 mod embeddings;
 mod failing;
+mod faults;
 mod hedging;
 mod resuming;
 mod state;
