@@ -1,6 +1,5 @@
 //! Counts in this process: one book under one lock, so that a request's limits are one step.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -16,7 +15,7 @@ use super::ledger::{
     Amounts, Claim, Freed, Held, Ledger, LimitId, Lost, Part, Refused, Sharing, Short, Standing, Subject,
 };
 use super::meter::{Meter, Now};
-use super::page::{Account, Page, longer};
+use super::page::{Account, Page, Pages, longer};
 use crate::config::limit::Limit;
 use crate::io::clock::Clock;
 
@@ -31,14 +30,6 @@ pub struct Book {
     kept: Option<(PathBuf, Weak<Self>)>,
     /// Seeds the digests by which counts are found.
     seed: u64,
-}
-
-#[derive(Default)]
-struct Pages {
-    by_id: HashMap<LimitId, Page>,
-    last: u64,
-    /// Counts that have changed since they were written.
-    changed: Vec<(LimitId, u128)>,
 }
 
 impl Book {
@@ -195,25 +186,7 @@ impl Ledger for Book {
             self.open_journal();
         }
         let now = self.now();
-        let mut pages = self.pages.lock();
-        let mut before = std::mem::take(&mut pages.by_id);
-        let mut ids = Vec::with_capacity(limits.len());
-        for limit in limits {
-            let same = |page: &Page| *page.name == *limit.name && page.limit.per == limit.per;
-            let id = before.iter().find(|(_, page)| same(page)).map(|(id, _)| *id);
-            let (id, page) = match id.and_then(|id| Some((id, before.remove(&id)?))) {
-                Some((id, page)) => (id, page.turn_over(limit, now)),
-                None => {
-                    pages.last += 1;
-                    let mut page = Page::new(limit);
-                    self.recall(&mut page, now);
-                    (LimitId(pages.last), page)
-                }
-            };
-            pages.by_id.insert(id, page);
-            ids.push(id);
-        }
-        ids
+        self.pages.lock().adopt(limits, now, |page| self.recall(page, now))
     }
 
     async fn reserve(&self, claims: &[Claim<'_>]) -> Result<Vec<Held>, Refused> {
@@ -320,24 +293,6 @@ impl Drop for Undone<'_> {
         let mut pages = self.book.pages.lock();
         for part in [Part::Request, Part::Place, Part::Consumption] {
             pages.release(&self.held, part);
-        }
-    }
-}
-
-impl Pages {
-    fn reserve(&mut self, held: &[Held]) {
-        for held in held {
-            if let Some(page) = self.by_id.get_mut(&held.limit) {
-                page.reserve(held.subject, &held.amounts);
-            }
-        }
-    }
-
-    fn release(&mut self, held: &[Held], part: Part) {
-        for held in held {
-            if let Some(page) = self.by_id.get_mut(&held.limit) {
-                page.release(held, part);
-            }
         }
     }
 }

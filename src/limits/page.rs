@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::alert::{Alarm, Cause};
 use super::journal::{Line, Record, shelf};
-use super::ledger::{Amounts, Held, Part, Short, Standing, Subject};
+use super::ledger::{Amounts, Held, LimitId, Part, Short, Standing, Subject};
 use super::meter::{Gauge, Meter, Now};
 use crate::config::limit::Limit;
 use crate::config::quota::Dimension;
@@ -27,6 +27,60 @@ pub(super) struct Account {
     pub(super) meters: Box<[Meter]>,
     /// It is listed among the changed ones.
     pub(super) changed: bool,
+}
+
+/// The pages of the limits in force, each under a number that no other limit has had.
+#[derive(Default)]
+pub(super) struct Pages {
+    pub(super) by_id: HashMap<LimitId, Page>,
+    last: u64,
+    /// Counts that have changed since they were written, where they are.
+    pub(super) changed: Vec<(LimitId, u128)>,
+}
+
+impl Pages {
+    /// Puts `limits` in force: one that was there goes on with its counts, a new one is given to `begin`.
+    pub(super) fn adopt(
+        &mut self,
+        limits: &[Limit],
+        now: Now,
+        mut begin: impl FnMut(&mut Page),
+    ) -> Vec<LimitId> {
+        let mut before = std::mem::take(&mut self.by_id);
+        let mut ids = Vec::with_capacity(limits.len());
+        for limit in limits {
+            let same = |page: &Page| *page.name == *limit.name && page.limit.per == limit.per;
+            let known = before.iter().find(|(_, page)| same(page)).map(|(id, _)| *id);
+            let (id, page) = match known.and_then(|id| Some((id, before.remove(&id)?))) {
+                Some((id, page)) => (id, page.turn_over(limit, now)),
+                None => {
+                    self.last += 1;
+                    let mut page = Page::new(limit);
+                    begin(&mut page);
+                    (LimitId(self.last), page)
+                }
+            };
+            self.by_id.insert(id, page);
+            ids.push(id);
+        }
+        ids
+    }
+
+    pub(super) fn reserve(&mut self, held: &[Held]) {
+        for held in held {
+            if let Some(page) = self.by_id.get_mut(&held.limit) {
+                page.reserve(held.subject, &held.amounts);
+            }
+        }
+    }
+
+    pub(super) fn release(&mut self, held: &[Held], part: Part) {
+        for held in held {
+            if let Some(page) = self.by_id.get_mut(&held.limit) {
+                page.release(held, part);
+            }
+        }
+    }
 }
 
 /// Keys are digests already.
@@ -136,24 +190,7 @@ impl Page {
     /// What keeps `amounts` from being reserved, if anything does: of several the longest.
     pub(super) fn short(&mut self, key: u128, amounts: &Amounts, now: Now) -> Option<Short> {
         let account = self.accounts.get_mut(&key)?;
-        let mut worst: Option<Short> = None;
-        for (gauge, meter) in self.gauges.iter_mut().zip(&mut account.meters) {
-            let asked = amounts[gauge.measure];
-            let Err(no_room) = gauge.fits(meter, asked, now) else { continue };
-            let short = Short {
-                name: self.name.clone(),
-                claim: 0,
-                subject: key,
-                measure: gauge.measure,
-                budget: gauge.is_budget(),
-                quota: gauge.most(),
-                asked,
-                soonest: no_room.soonest,
-                likely: no_room.likely,
-            };
-            worst = Some(longer(worst, short));
-        }
-        worst
+        short(&self.name, key, self.gauges.iter_mut().zip(&mut account.meters), amounts, now)
     }
 
     pub(super) fn reserve(&mut self, key: u128, amounts: &Amounts) {
@@ -239,6 +276,35 @@ impl Page {
         let at = self.limit.per.iter().position(|dimension| *dimension == Dimension::Tenant);
         at.is_some_and(|at| name.split(Subject::BETWEEN).nth(at) == Some(tenant))
     }
+}
+
+/// What keeps `amounts` from being reserved of these counts of one subject, if anything does: of several the
+/// longest.
+pub(super) fn short<'c>(
+    name: &Arc<str>,
+    subject: u128,
+    counts: impl Iterator<Item = (&'c mut Gauge, &'c mut Meter)>,
+    amounts: &Amounts,
+    now: Now,
+) -> Option<Short> {
+    let mut worst = None;
+    for (gauge, meter) in counts {
+        let asked = amounts[gauge.measure];
+        let Err(no_room) = gauge.fits(meter, asked, now) else { continue };
+        let short = Short {
+            name: name.clone(),
+            claim: 0,
+            subject,
+            measure: gauge.measure,
+            budget: gauge.is_budget(),
+            quota: gauge.most(),
+            asked,
+            soonest: no_room.soonest,
+            likely: no_room.likely,
+        };
+        worst = Some(longer(worst, short));
+    }
+    worst
 }
 
 /// The one that takes longer to pass; never is longest.

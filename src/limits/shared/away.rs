@@ -11,7 +11,7 @@ use super::open::Portion;
 use crate::config::limit::Measure;
 use crate::limits::ledger::{Amounts, Claim, Held, LimitId, Part, Short, Subject};
 use crate::limits::meter::{Gauge, Meter, Now, share};
-use crate::limits::page::longer;
+use crate::limits::page::{longer, short};
 
 /// Counts kept apart; those beyond share one.
 const SUBJECTS: usize = 100_000;
@@ -57,21 +57,11 @@ impl Shares {
                 let seen = mirror.meters(portion.limit, portion.subject);
                 seeded(portion, seen, peers, places(portion.limit, portion.subject), now)
             });
-            for (gauge, meter) in counts {
-                let asked = portion.amounts[gauge.measure];
-                let Err(no_room) = gauge.fits(meter, asked, now) else { continue };
-                let short = Short {
-                    name: mirror.name(portion.limit),
-                    claim: claims.iter().position(|claim| claim.limit == portion.limit).unwrap_or(0),
-                    subject: portion.subject,
-                    measure: gauge.measure,
-                    budget: gauge.is_budget(),
-                    quota: gauge.most(),
-                    asked,
-                    soonest: no_room.soonest,
-                    likely: no_room.likely,
-                };
-                worst = Some(longer(worst, short));
+            let counts = counts.iter_mut().map(|(gauge, meter)| (gauge, meter));
+            let name = mirror.name(portion.limit);
+            if let Some(short) = short(&name, portion.subject, counts, &portion.amounts, now) {
+                let claim = claims.iter().position(|claim| claim.limit == portion.limit).unwrap_or(0);
+                worst = Some(longer(worst, Short { claim, ..short }));
             }
         }
         if let Some(short) = worst {

@@ -13,12 +13,11 @@ use crate::io::clock::Clock;
 use crate::limits::alert::{Alarm, Cause};
 use crate::limits::ledger::{Claim, Held, LimitId, Short, Standing, Subject};
 use crate::limits::meter::{Meter, Now};
-use crate::limits::page::{Account, Page, longer};
+use crate::limits::page::{Account, Pages, longer};
 
 /// The counts last seen.
 pub(super) struct Mirror {
-    pages: HashMap<LimitId, Page>,
-    last: u64,
+    pages: Pages,
     clock: Clock,
     /// The server's time, and when that was.
     server: Option<(Instant, Now)>,
@@ -35,7 +34,7 @@ pub(super) struct Counted {
 
 impl Mirror {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { pages: HashMap::new(), last: 0, clock, server: None }
+        Self { pages: Pages::default(), clock, server: None }
     }
 
     /// The server's time now, as far as it is known.
@@ -63,28 +62,13 @@ impl Mirror {
 
     pub(super) fn adopt(&mut self, limits: &[Limit]) -> Vec<LimitId> {
         let now = self.now();
-        let mut before = std::mem::take(&mut self.pages);
-        let mut ids = Vec::with_capacity(limits.len());
-        for limit in limits {
-            let same = |page: &Page| *page.name == *limit.name && page.limit.per == limit.per;
-            let known = before.iter().find(|(_, page)| same(page)).map(|(id, _)| *id);
-            let (id, page) = match known.and_then(|id| Some((id, before.remove(&id)?))) {
-                Some((id, page)) => (id, page.turn_over(limit, now)),
-                None => {
-                    self.last += 1;
-                    (LimitId(self.last), Page::new(limit))
-                }
-            };
-            self.pages.insert(id, page);
-            ids.push(id);
-        }
-        ids
+        self.pages.adopt(limits, now, |_| ())
     }
 
     /// Where claims are counted; those on a limit that a reload has just removed are left out.
     pub(super) fn counted(&self, claims: &[Claim], keys: &Keys) -> Vec<Counted> {
         let counted = claims.iter().filter_map(|claim| {
-            let page = self.pages.get(&claim.limit)?;
+            let page = self.pages.by_id.get(&claim.limit)?;
             let shelf = page.shelf();
             Some(Counted {
                 portion: Portion {
@@ -109,7 +93,7 @@ impl Mirror {
 
     /// Takes in the counts of a claim as they were told.
     pub(super) fn learn(&mut self, portion: &Portion, told: &[String], now: Now) {
-        let Some(page) = self.pages.get_mut(&portion.limit) else { return };
+        let Some(page) = self.pages.by_id.get_mut(&portion.limit) else { return };
         let subject = Subject { key: portion.subject, name: (&*portion.name).into() };
         let key = page.open(&subject, now);
         let Some(account) = page.accounts.get_mut(&key) else { return };
@@ -125,7 +109,7 @@ impl Mirror {
     ) -> Option<Short> {
         let mut worst = None;
         for portion in portions {
-            let Some(page) = self.pages.get_mut(&portion.limit) else { continue };
+            let Some(page) = self.pages.by_id.get_mut(&portion.limit) else { continue };
             let claim = claims.iter().position(|claim| claim.limit == portion.limit).unwrap_or(0);
             if let Some(short) = page.short(portion.subject, &portion.amounts, now) {
                 worst = Some(longer(worst, Short { claim, ..short }));
@@ -137,7 +121,7 @@ impl Mirror {
     /// What there is to tell of a budget that had no room.
     pub(super) fn exhausted(&mut self, short: &Short, limit: Option<LimitId>, now: Now) -> Vec<Alarm> {
         let mut alarms = Vec::new();
-        if let Some(page) = limit.and_then(|limit| self.pages.get_mut(&limit)) {
+        if let Some(page) = limit.and_then(|limit| self.pages.by_id.get_mut(&limit)) {
             page.exhausted(short, now, &mut alarms);
         }
         alarms
@@ -146,7 +130,7 @@ impl Mirror {
     /// What there is to tell of a subject's budgets by now.
     pub(super) fn due(&mut self, limit: LimitId, subject: u128, now: Now) -> Vec<Alarm> {
         let mut alarms = Vec::new();
-        let Some(page) = self.pages.get_mut(&limit) else { return alarms };
+        let Some(page) = self.pages.by_id.get_mut(&limit) else { return alarms };
         let (Some(alert), Some(account)) = (&page.limit.alert, page.accounts.get_mut(&subject)) else {
             return alarms;
         };
@@ -163,27 +147,27 @@ impl Mirror {
 
     /// The count an alarm is of, and the name of its gauge's counts.
     pub(super) fn told_of(&self, alarm: &Alarm, keys: &Keys) -> Option<(String, String)> {
-        let page = self.pages.values().find(|page| page.name == alarm.limit)?;
+        let page = self.pages.by_id.values().find(|page| page.name == alarm.limit)?;
         let gauge = page.gauges.iter().find(|gauge| gauge.measure == alarm.measure && gauge.is_budget())?;
         Some((keys.count(&page.shelf(), &alarm.subject), wire::field(gauge)))
     }
 
     pub(super) fn standings(&mut self, held: &[Held]) -> Vec<Standing> {
         let now = self.now();
-        let pages = &mut self.pages;
+        let pages = &mut self.pages.by_id;
         let of = |held: &Held| Some(pages.get_mut(&held.limit)?.standings(held.subject, now));
         held.iter().filter_map(of).flatten().collect()
     }
 
     pub(super) fn budgets(&mut self) -> Vec<(Arc<str>, f64)> {
         let now = self.now();
-        let pages = self.pages.values_mut();
+        let pages = self.pages.by_id.values_mut();
         pages.filter_map(|page| Some((page.name.clone(), page.most_used(now)?))).collect()
     }
 
     /// The limits called `name`, or all: each with its index.
     pub(super) fn indices(&self, name: Option<&str>, keys: &Keys) -> Vec<(LimitId, String)> {
-        let named = self.pages.iter().filter(|(_, page)| name.is_none_or(|name| name == &*page.name));
+        let named = self.pages.by_id.iter().filter(|(_, page)| name.is_none_or(|name| name == &*page.name));
         let mut found: Vec<_> = named.map(|(id, page)| (*id, keys.index(&page.shelf()))).collect();
         found.sort_unstable();
         found
@@ -192,7 +176,7 @@ impl Mirror {
     /// How a count stands that was read as it is kept; whose it is, is not asked.
     pub(super) fn read(&mut self, limit: LimitId, fields: &HashMap<String, String>) -> Vec<Standing> {
         let now = self.now();
-        let Some(page) = self.pages.get_mut(&limit) else { return Vec::new() };
+        let Some(page) = self.pages.by_id.get_mut(&limit) else { return Vec::new() };
         let name = fields.get("n").map_or("", String::as_str);
         let mut account = Account { name: name.into(), meters: page.new_meters(), changed: false };
         let fields: Vec<String> = page
@@ -206,22 +190,22 @@ impl Mirror {
 
     /// Whether a subject of this name has `tenant` as its tenant.
     pub(super) fn is_of(&self, limit: LimitId, name: &str, tenant: &str) -> bool {
-        self.pages.get(&limit).is_some_and(|page| page.is_of(name, tenant))
+        self.pages.by_id.get(&limit).is_some_and(|page| page.is_of(name, tenant))
     }
 
     /// The meters of a subject, where they were seen.
     pub(super) fn meters(&self, limit: LimitId, subject: u128) -> Option<&[Meter]> {
-        self.pages.get(&limit)?.accounts.get(&subject).map(|account| &*account.meters)
+        self.pages.by_id.get(&limit)?.accounts.get(&subject).map(|account| &*account.meters)
     }
 
     /// The name of a limit.
     pub(super) fn name(&self, limit: LimitId) -> Arc<str> {
-        self.pages.get(&limit).map_or_else(|| "".into(), |page| page.name.clone())
+        self.pages.by_id.get(&limit).map_or_else(|| "".into(), |page| page.name.clone())
     }
 
     /// Nothing is known any more but the limits.
     pub(super) fn forget(&mut self, limit: LimitId) {
-        if let Some(page) = self.pages.get_mut(&limit) {
+        if let Some(page) = self.pages.by_id.get_mut(&limit) {
             page.accounts.values_mut().flat_map(|account| &mut account.meters).for_each(Meter::forget);
         }
     }
