@@ -24,7 +24,7 @@ use crate::response::usage::Usage;
 use crate::route::capability::Needs;
 use crate::route::course::{Course, Onward};
 use crate::route::verdict::Next;
-use crate::route::{Order, Target, Unservable, same_language};
+use crate::route::{Criteria, Order, Target, Unservable, same_language};
 
 /// Tokens of an answer, to compare what models cost.
 const TYPICAL_OUTPUT: u64 = 500;
@@ -130,15 +130,9 @@ impl Gateway {
         decision: &Decision,
         wording: Option<&Wording>,
     ) -> Result<Course, ApiError> {
-        let asked = request.model();
-        let about = typical(request);
-        let plotted = decision.route.plot(
-            || Needs::of(request.endpoint, &request.body),
-            |target| obstacle(request, decision, wording, target),
-            one_model(request),
-            |target| self.list_price(target, asked, &about),
-            self.io.clock.now(),
-        );
+        let needs = || Needs::of(request.endpoint, &request.body);
+        let plotted =
+            self.by_criteria(request, decision, wording, |criteria| decision.route.plot(needs, criteria));
         plotted.map_err(|Unservable(skipped)| ApiError::unservable(&skipped))
     }
 
@@ -149,18 +143,25 @@ impl Gateway {
         decision: &Decision,
         wording: Option<&Wording>,
     ) -> Order {
-        let about = typical(request);
-        decision.route.preview(
-            &Needs::of(request.endpoint, &request.body),
-            |target| obstacle(request, decision, wording, target),
-            one_model(request),
-            |target| self.list_price(target, request.model(), &about),
-            self.io.clock.now(),
-        )
+        let needs = Needs::of(request.endpoint, &request.body);
+        self.by_criteria(request, decision, wording, |criteria| decision.route.preview(&needs, criteria))
     }
 
-    fn list_price(&self, target: &Target, asked: Option<&str>, about: &Usage) -> Option<u64> {
-        Some(self.prices.cost(target.asked(asked)?, about)?.pico_usd())
+    /// Asks a route by what `request` requires of its targets.
+    fn by_criteria<T>(
+        &self,
+        request: &ApiRequest,
+        decision: &Decision,
+        wording: Option<&Wording>,
+        ask: impl FnOnce(&Criteria) -> T,
+    ) -> T {
+        let (asked, about) = (request.model(), typical(request));
+        ask(&Criteria {
+            obstacle: &|target| obstacle(request, decision, wording, target),
+            one_model: one_model(request),
+            price: &|target| Some(self.prices.cost(target.asked(asked)?, &about)?.pico_usd()),
+            now: self.io.clock.now(),
+        })
     }
 
     /// The same leg without the proofs that its target did not take, if it has any and may be asked again.

@@ -161,6 +161,18 @@ impl Router {
     }
 }
 
+/// What tells which targets of a route serve a request, and which of them is asked first.
+pub struct Criteria<'r> {
+    /// Why a target cannot be asked in its dialect, where it cannot.
+    pub obstacle: &'r dyn Fn(&Target) -> Option<Cow<'static, str>>,
+    /// The model asked for, where only one model may answer: that of the first target.
+    pub one_model: Option<&'r str>,
+    /// What a target would charge, in picodollars, where that is known.
+    pub price: &'r dyn Fn(&Target) -> Option<u64>,
+    /// When it is asked.
+    pub now: Instant,
+}
+
 impl Route {
     /// The route to one provider.
     fn plain(account: &Arc<Account>, healths: &Healths, now: Instant) -> Self {
@@ -236,34 +248,23 @@ impl Route {
     }
 
     /// Who would be asked for a request now, as [`plot`](Self::plot) would have it. Nobody's turn is taken.
-    pub fn preview(
-        &self,
-        needs: &Needs,
-        speaks: impl Fn(&Target) -> Option<Cow<'static, str>>,
-        one_model: Option<&str>,
-        price: impl Fn(&Target) -> Option<u64>,
-        now: Instant,
-    ) -> Order {
-        self.order(&self.balancer.copied(), needs, speaks, one_model, price, now)
+    pub fn preview(&self, needs: &Needs, criteria: &Criteria) -> Order {
+        self.order(&self.balancer.copied(), needs, criteria)
     }
 
-    /// The course of one request. `speaks` tells why a target cannot be asked in its dialect, where it
-    /// cannot. With `one_model`, the model asked for, only one model may answer: that of the first target.
+    /// The course of one request.
     ///
     /// # Errors
     /// No target can serve the request as asked.
     pub fn plot(
         self: &Arc<Self>,
         needs: impl FnOnce() -> Needs,
-        speaks: impl Fn(&Target) -> Option<Cow<'static, str>>,
-        one_model: Option<&str>,
-        price: impl Fn(&Target) -> Option<u64>,
-        now: Instant,
+        criteria: &Criteria,
     ) -> Result<Course, Unservable> {
         if !self.written {
             return Ok(Course::single(self.clone()));
         }
-        let Order { able, skipped } = self.order(&self.balancer, &needs(), speaks, one_model, price, now);
+        let Order { able, skipped } = self.order(&self.balancer, &needs(), criteria);
         if able.is_empty() {
             let named = skipped.into_iter().map(|(at, reason)| (self.targets[at].name.clone(), reason));
             return Err(Unservable(named.collect()));
@@ -271,20 +272,13 @@ impl Route {
         Ok(Course::over(self.clone(), able.into_iter()))
     }
 
-    fn order(
-        &self,
-        balancer: &Balancer,
-        needs: &Needs,
-        speaks: impl Fn(&Target) -> Option<Cow<'static, str>>,
-        one_model: Option<&str>,
-        price: impl Fn(&Target) -> Option<u64>,
-        now: Instant,
-    ) -> Order {
+    fn order(&self, balancer: &Balancer, needs: &Needs, criteria: &Criteria) -> Order {
+        let Criteria { obstacle, one_model, price, now } = *criteria;
         let mut skipped = Vec::new();
         let mut able = Vec::with_capacity(self.targets.len());
         for (at, target) in self.targets.iter().enumerate() {
             // What its words lack names the field.
-            match speaks(target).or_else(|| target.takes.lacks(needs).map(Cow::Borrowed)) {
+            match obstacle(target).or_else(|| target.takes.lacks(needs).map(Cow::Borrowed)) {
                 Some(reason) => skipped.push((at, reason)),
                 None => able.push(at),
             }

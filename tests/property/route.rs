@@ -10,7 +10,7 @@ use pareto::route::breaker::{
 };
 use pareto::route::capability::Needs;
 use pareto::route::health::Healths;
-use pareto::route::{Route, Router};
+use pareto::route::{Criteria, Route, Router};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -33,7 +33,8 @@ fn route(weights: &[u32]) -> Arc<Route> {
 fn firsts(route: &Arc<Route>, times: usize) -> Vec<usize> {
     let now = Instant::now();
     let first = |_| {
-        let mut course = route.plot(Needs::default, |_| None, None, |_| None, now).unwrap();
+        let criteria = Criteria { obstacle: &|_| None, one_model: None, price: &|_| None, now };
+        let mut course = route.plot(Needs::default, &criteria).unwrap();
         let name = course.first(now).target.name.clone();
         name[1..].parse().unwrap()
     };
