@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::Gateway;
-use super::admission::Turned;
+use super::admission::{Turned, Who};
 use super::decide::Decision;
 use super::fare::Fare;
 use super::metering::Used;
@@ -153,7 +153,7 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<(), Turned> {
         if let Some(passengers) = &terms.passengers {
-            let fare = self.admit_passenger(request, decision, exchange).await?;
+            let fare = self.admit(request, decision, Who::Passenger, exchange).await?;
             passengers.board(&request.identity.tenant, fare);
         }
         Ok(())

@@ -9,6 +9,7 @@ use http::header::CONTENT_TYPE;
 use http::{StatusCode, header};
 
 use super::Gateway;
+use super::admission::Who;
 use super::decide::Decision;
 use super::fare::Fare;
 use super::head::{Note, Served};
@@ -202,7 +203,7 @@ impl Gateway {
                         Err(turned) => return self.instead(request, decision, turned, exchange).await,
                     }
                 }
-                None => match self.admit(request, decision, exchange).await {
+                None => match self.admit(request, decision, Who::Caller, exchange).await {
                     Ok(fare) => self.board(request, decision, shared, fare, exchange),
                     Err(turned) => return self.instead(request, decision, turned, exchange).await,
                 },

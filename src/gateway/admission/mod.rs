@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::exchange::Exchange;
 use crate::limits::fair::Urgency;
 use crate::limits::ledger::{Amounts, Claim, LimitId, Part, Refused};
-use crate::limits::{Ask, Limits};
+use crate::limits::{Ask, Limits, Permit};
 use crate::request::ApiRequest;
 use crate::response::usage::Usage;
 use applying::Conditional;
@@ -49,6 +49,25 @@ pub(super) enum Turned {
     ToCache(ApiError),
     /// It is sent to this model instead, if that is another.
     ToModel(Box<str>, ApiError),
+}
+
+/// Who asks to be let through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// Who makes a call.
+    Caller,
+    /// Who rides on another's call and pays a part of it: that is no call of its own, but tokens and
+    /// money.
+    Passenger,
+}
+
+/// What a call asks of the limits that it falls under.
+struct Asked<'r> {
+    admission: &'r Admission,
+    mode: Mode,
+    places: &'r [u32],
+    demand: Demand,
+    ask: Ask<'r>,
 }
 
 impl Admission {
@@ -90,55 +109,28 @@ impl Gateway {
         &self,
         request: &ApiRequest<'_>,
         decision: &Decision,
+        who: Who,
         exchange: &mut Exchange,
     ) -> Result<Option<Fare>, Turned> {
-        self.let_through(request, decision, false, exchange).await
-    }
-
-    /// As [`Gateway::admit`] for who rides on another's call and pays a part of it: that is no call of
-    /// its own, but tokens and money.
-    ///
-    /// # Errors
-    /// What becomes of it instead.
-    pub(super) async fn admit_passenger(
-        &self,
-        request: &ApiRequest<'_>,
-        decision: &Decision,
-        exchange: &mut Exchange,
-    ) -> Result<Option<Fare>, Turned> {
-        self.let_through(request, decision, true, exchange).await
-    }
-
-    async fn let_through(
-        &self,
-        request: &ApiRequest<'_>,
-        decision: &Decision,
-        rides: bool,
-        exchange: &mut Exchange,
-    ) -> Result<Option<Fare>, Turned> {
-        let Some((admission, mode)) = self.admission(request) else { return Ok(None) };
-        let places = self.applying(admission, request, decision).await;
-        if places.is_empty() {
-            return Ok(None);
+        let asked = self.asked(request, decision).await.map_err(Turned::Away)?;
+        let Some(mut asked) = asked else { return Ok(None) };
+        if who == Who::Passenger {
+            let claims = &mut asked.ask.claims;
+            claims.retain(|claim| claim.amounts.only(Part::Consumption) != Amounts::NONE);
+            claims.iter_mut().for_each(|claim| claim.amounts = claim.amounts.only(Part::Consumption));
         }
-        let demand = self.demand(admission, places, request).await;
-        let whole = |limit: &Limit| !is_per_provider(limit);
-        let mut ask = self.ask(admission, places, request, decision, &demand, whole).map_err(Turned::Away)?;
-        if rides {
-            ask.claims.retain(|claim| claim.amounts.only(Part::Consumption) != Amounts::NONE);
-            ask.claims.iter_mut().for_each(|claim| claim.amounts = claim.amounts.only(Part::Consumption));
-        }
-        let admitted = match mode {
-            Mode::Act => self.kept.limits.admit(&ask).await,
-            _ => self.kept.limits.admit_now(&ask).await,
+        let admitted = match asked.mode {
+            Mode::Act => self.kept.limits.admit(&asked.ask).await,
+            _ => self.kept.limits.admit_now(&asked.ask).await,
         };
         match admitted {
             Ok(permit) => {
                 exchange.limits = super::allowance::fields(&permit.standings());
-                let tariff = self.tariff(admission, places, request, decision, demand, mode);
-                Ok(Some(Fare::new(permit, &ask, demand.estimate, tariff)))
+                Ok(Some(self.fare(asked, permit, request, decision)))
             }
-            Err(refused) if mode == Mode::Act => Err(self.turned(admission, &ask, &refused, exchange)),
+            Err(refused) if asked.mode == Mode::Act => {
+                Err(self.turned(asked.admission, &asked.ask, &refused, exchange))
+            }
             Err(Refused::Short(short)) => {
                 self.kept.telemetry.metrics.limit_observed.with_label_values(&[&*short.name]).inc();
                 Ok(None)
@@ -153,6 +145,24 @@ impl Gateway {
         request: &ApiRequest<'_>,
         decision: &Decision,
     ) -> Result<Option<Fare>, ()> {
+        let Some(asked) = self.asked(request, decision).await.map_err(drop)? else { return Ok(None) };
+        match self.kept.limits.admit_now(&asked.ask).await {
+            Ok(permit) => Ok(Some(self.fare(asked, permit, request, decision))),
+            Err(_) if asked.mode == Mode::Act => Err(()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// What a call for `request` asks of the limits that count it as a whole; `None` where it falls under
+    /// no limit.
+    ///
+    /// # Errors
+    /// A limit counts money, and nobody knows the model's price.
+    async fn asked<'r>(
+        &'r self,
+        request: &'r ApiRequest<'_>,
+        decision: &'r Decision,
+    ) -> Result<Option<Asked<'r>>, ApiError> {
         let Some((admission, mode)) = self.admission(request) else { return Ok(None) };
         let places = self.applying(admission, request, decision).await;
         if places.is_empty() {
@@ -160,16 +170,15 @@ impl Gateway {
         }
         let demand = self.demand(admission, places, request).await;
         let whole = |limit: &Limit| !is_per_provider(limit);
-        let asked = self.ask(admission, places, request, decision, &demand, whole);
-        let Ok(ask) = asked else { return Err(()) };
-        match self.kept.limits.admit_now(&ask).await {
-            Ok(permit) => {
-                let tariff = self.tariff(admission, places, request, decision, demand, mode);
-                Ok(Some(Fare::new(permit, &ask, demand.estimate, tariff)))
-            }
-            Err(_) if mode == Mode::Act => Err(()),
-            Err(_) => Ok(None),
-        }
+        let ask = self.ask(admission, places, request, decision, &demand, whole)?;
+        Ok(Some(Asked { admission, mode, places, demand, ask }))
+    }
+
+    /// What a call was let through with.
+    fn fare(&self, asked: Asked, permit: Permit, request: &ApiRequest, decision: &Decision) -> Fare {
+        let Asked { admission, mode, places, demand, ask } = asked;
+        let tariff = self.tariff(admission, places, request, decision, demand, mode);
+        Fare::new(permit, &ask, demand.estimate, tariff)
     }
 
     /// Counts an answer that causes no call with the limits that count those.

@@ -17,7 +17,7 @@ use crate::embedding::stored::Vector;
 use crate::error::ApiError;
 use crate::exchange::{Exchange, Observed};
 use crate::gateway::Gateway;
-use crate::gateway::admission::Turned;
+use crate::gateway::admission::{Turned, Who};
 use crate::gateway::decide::Decision;
 use crate::gateway::respond::{is_failure, judges_caller};
 use crate::request::ApiRequest;
@@ -186,10 +186,12 @@ impl Gateway {
             retries: request.retries,
         };
         let fare = match exchange {
-            Some(exchange) => self.admit(&part, decision, exchange).await.map_err(|turned| match turned {
-                // Another model's vectors are no answer, and no stored one is left out.
-                Turned::Away(error) | Turned::ToCache(error) | Turned::ToModel(_, error) => error,
-            }),
+            Some(exchange) => {
+                self.admit(&part, decision, Who::Caller, exchange).await.map_err(|turned| match turned {
+                    // Another model's vectors are no answer, and no stored one is left out.
+                    Turned::Away(error) | Turned::ToCache(error) | Turned::ToModel(_, error) => error,
+                })
+            }
             None => self.admit_unasked(&part, decision).await.map_err(|()| {
                 ApiError::unavailable("A limit has no room for the embedding that a rule needs.")
             }),
