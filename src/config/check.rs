@@ -18,8 +18,8 @@ use super::report::Report;
 use super::scalar::{Count, Threads};
 use super::url::ProviderUrl;
 use super::{
-    Admin, Cache, ClientTimeouts, Coalesce, Config, Features, Log, Metrics, ModelPrice, Provider,
-    ProviderTimeouts, Shutdown, Tenants, structure, yaml,
+    Admin, Cache, ClientTimeouts, Coalesce, Config, Log, Metrics, ModelPrice, Provider, ProviderTimeouts,
+    Shutdown, Tenants, structure, yaml,
 };
 
 /// Reads and checks a file's text.
@@ -69,15 +69,7 @@ fn meant(file: File, report: &mut Report) -> Config {
         batch: batch::batch(&file.batch.embeddings, report),
         rules,
         limits: limits::limits(&file.limits, report),
-        features: Features {
-            cache: file.features.cache,
-            coalesce: file.features.coalesce,
-            failover: file.features.failover,
-            hedge: file.features.hedge,
-            batch: file.features.batch,
-            limits: file.features.limits,
-            rules: file.features.rules,
-        },
+        features: file.features,
         prices: prices(&file, report),
         shutdown: Shutdown { grace: file.shutdown.grace.0 },
         log: Log { format: file.log.format, level: file.log.level, exchanges: file.log.exchanges.0 },

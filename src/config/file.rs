@@ -7,7 +7,7 @@ pub mod batch;
 mod burst;
 mod cache;
 mod client;
-mod features;
+pub mod features;
 pub mod limits;
 pub mod providers;
 pub mod relevance;

@@ -45,6 +45,7 @@ use crate::text::Folding;
 
 pub use choice::{Abandoned, Dialect, Http2, LogFormat, LogLevel, OnLedgerLoss, Payer, Share};
 pub use environment::Environment;
+pub use file::features::Features;
 pub use problem::Problem;
 pub use quantity::UsdPerMillion;
 pub use redis_url::{RedisUrl, Topology};
@@ -192,25 +193,6 @@ pub struct Coalesce {
     pub max_waiters: usize,
     /// Who pays for a call that several share.
     pub payer: Payer,
-}
-
-/// Which features act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Features {
-    /// Answering from stored answers.
-    pub cache: Switch,
-    /// Sharing calls in flight.
-    pub coalesce: Switch,
-    /// Attempts after a failed one.
-    pub failover: Switch,
-    /// Attempts beside a slow one.
-    pub hedge: Switch,
-    /// Gathering embedding inputs into calls.
-    pub batch: Switch,
-    /// Limits and budgets.
-    pub limits: Switch,
-    /// Rules.
-    pub rules: Switch,
 }
 
 /// What a model costs, in USD per million tokens.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::switch::Switch;
 
 /// Switches features: on, off, observe (decide and count, but do not act), or N% of tenants.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Features {
     /// Answering from stored answers.
