@@ -1,5 +1,6 @@
 //! Short plays, each of one rule, on the paused clock.
 
+mod crowd;
 mod failing;
 mod failover;
 mod outage;

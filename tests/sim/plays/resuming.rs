@@ -1,29 +1,20 @@
 //! Streams that break off at random and go on elsewhere: each still has one end, within one budget and one
 //! deadline, and every call is settled once.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::time::Duration;
-
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
-use super::failing::draw;
-use super::failover::three;
+use super::crowd::{calls, crowd, world};
 use super::s;
 use crate::answer::read_events;
-use crate::provider::Asked;
 use crate::settings::TOTAL;
-use crate::world::{Ask, End, World};
+use crate::world::{Ask, End};
 
 const BUDGET: usize = 4;
 const REQUESTS: u32 = 400;
 
 async fn storm(seed: u64) {
     let mut chance = StdRng::seed_from_u64(seed);
-    let scripts = Mutex::new(StdRng::seed_from_u64(seed ^ 0x5eed));
     let target = |name| format!("{{provider: {name}, takes: {{prefill: true}}}}");
     let route = format!(
         "targets: [{}, {}], fallbacks: [{}], resume: true, retries: {{attempts: {BUDGET}}}",
@@ -31,21 +22,11 @@ async fn storm(seed: u64) {
         target("b"),
         target("c")
     );
-    let world = World::new(&three(&route), move |asked: &Asked| draw(&mut scripts.lock().unwrap(), asked));
-    let mut clients = JoinSet::new();
-    for prompt in 0..REQUESTS {
-        let ask = Ask { usage: true, ..Ask::chat(prompt).streamed() };
-        let leaves = chance.random_bool(0.1);
-        let patience = if leaves { Duration::from_millis(chance.random_range(0..3000)) } else { s(600) };
-        let world = world.clone();
-        clients.spawn(async move { (ask.clone(), timeout(patience, world.ask(ask)).await.ok()) });
-        sleep(Duration::from_millis(chance.random_range(0..200))).await;
-    }
-    let stories = clients.join_all().await;
-    sleep(s(120)).await;
+    let world = world(seed, &route);
+    let ask = |_: &mut StdRng, prompt| Ask { usage: true, ..Ask::chat(prompt).streamed() };
+    let stories = crowd(&world, &mut chance, REQUESTS, ask).await;
     let log = world.provider.log();
-    let mut calls: HashMap<u32, usize> = HashMap::new();
-    log.iter().for_each(|record| *calls.entry(record.asked.prompt).or_default() += 1);
+    let calls = calls(&log);
     assert!(calls.values().all(|calls| *calls <= BUDGET), "over the budget, seed {seed}");
     let mut broken = 0;
     for (ask, heard) in &stories {
