@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CHATS, CLAUDE, directly, last, message};
+use super::{CHATS, CLAUDE, ask_structured, assert_streams_break, directly, last, message};
 use crate::harness::{Ask, CHAT, Fault, Pareto};
 
 /// An OpenAI model served by OpenAI, and by Anthropic where that fails.
@@ -115,13 +115,7 @@ async fn tools_go_there_and_back() {
 #[tokio::test]
 async fn structured_output_comes_in_the_schema_asked_for() {
     let pareto = Pareto::start(CLAUDE).await;
-    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-        "required": ["name", "age"], "additionalProperties": false});
-    let format =
-        json!({"type": "json_schema", "json_schema": {"name": "person", "schema": schema, "strict": true}});
-    let answer = pareto.chat("a").set("response_format", format).await;
-    let person: Value = serde_json::from_str(&answer.said()).unwrap();
-    assert!(person["name"].is_string() && person["age"].is_i64());
+    let schema = ask_structured(&pareto).await;
     assert_eq!(last(&pareto).json()["output_config"]["format"]["schema"], schema);
 }
 
@@ -182,13 +176,7 @@ async fn an_error_of_anthropics_is_one_of_openais_to_the_client() {
 #[tokio::test]
 async fn a_stream_that_breaks_breaks_in_the_clients_dialect() {
     let pareto = Pareto::start(CLAUDE).await;
-    for fault in [Fault::ErrorMidStream, Fault::ResetMidStream, Fault::NoFinish, Fault::Malformed] {
-        pareto.provider.always(Some(fault));
-        let answer = pareto.chat("sim:words=40").stream().await;
-        answer.assert_broken_off();
-        assert!(answer.events().len() > 1, "{fault}: what came before is lost");
-    }
-    assert_eq!(pareto.metric("cache_entries", &[]).await, 0.0);
+    assert_streams_break(&pareto).await;
 }
 
 #[tokio::test]

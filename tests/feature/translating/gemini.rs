@@ -4,7 +4,9 @@
 
 use serde_json::{Value, json};
 
-use super::{CHATS, GEMINI, GENERATE, STREAM, contents, directly, last, tools};
+use super::{
+    CHATS, GEMINI, GENERATE, STREAM, ask_structured, assert_streams_break, contents, directly, last, tools,
+};
 use crate::harness::{Ask, CHAT, Fault, Pareto};
 
 fn generate(pareto: &Pareto, path: &str, text: &str) -> Ask {
@@ -128,13 +130,7 @@ routes:
 #[tokio::test]
 async fn structured_output_comes_in_the_schema_asked_for() {
     let pareto = Pareto::start(GEMINI).await;
-    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
-        "required": ["name", "age"], "additionalProperties": false});
-    let format =
-        json!({"type": "json_schema", "json_schema": {"name": "person", "schema": schema, "strict": true}});
-    let answer = pareto.chat("a").set("response_format", format).await;
-    let person: Value = serde_json::from_str(&answer.said()).unwrap();
-    assert!(person["name"].is_string() && person["age"].is_i64());
+    let schema = ask_structured(&pareto).await;
     let config = &last(&pareto).json()["generationConfig"];
     assert_eq!(
         (&config["responseMimeType"], &config["responseJsonSchema"]),
@@ -177,13 +173,7 @@ async fn an_error_of_geminis_is_one_of_openais_to_the_client() {
             assert!(!answer.header("retry-after").is_empty(), "the wait stands only in Gemini's body");
         }
     }
-    for fault in [Fault::ErrorMidStream, Fault::ResetMidStream, Fault::NoFinish, Fault::Malformed] {
-        pareto.provider.always(Some(fault));
-        let answer = pareto.chat("sim:words=40").stream().await;
-        answer.assert_broken_off();
-        assert!(answer.events().len() > 1, "{fault}: what came before is lost");
-    }
-    assert_eq!(pareto.metric("cache_entries", &[]).await, 0.0);
+    assert_streams_break(&pareto).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ mod storing;
 use pareto::demo::provider::Call;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Pareto};
+use crate::harness::{Answer, Fault, Pareto};
 
 /// An OpenAI model served by Anthropic alone.
 const CLAUDE: &str = "
@@ -61,4 +61,28 @@ fn tools() -> Value {
             "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": false}}})
     };
     json!([tool("weather"), tool("tides")])
+}
+
+/// Streams to an OpenAI client that break at the provider break for the client too, after what came before;
+/// nothing of them is stored.
+async fn assert_streams_break(pareto: &Pareto) {
+    for fault in [Fault::ErrorMidStream, Fault::ResetMidStream, Fault::NoFinish, Fault::Malformed] {
+        pareto.provider.always(Some(fault));
+        let answer = pareto.chat("sim:words=40").stream().await;
+        answer.assert_broken_off();
+        assert!(answer.events().len() > 1, "{fault}: what came before is lost");
+    }
+    assert_eq!(pareto.metric("cache_entries", &[]).await, 0.0);
+}
+
+/// Asks for an answer of a schema, which it has; returns the schema.
+async fn ask_structured(pareto: &Pareto) -> Value {
+    let schema = json!({"type": "object", "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+        "required": ["name", "age"], "additionalProperties": false});
+    let format =
+        json!({"type": "json_schema", "json_schema": {"name": "person", "schema": schema, "strict": true}});
+    let answer = pareto.chat("a").set("response_format", format).await;
+    let person: Value = serde_json::from_str(&answer.said()).unwrap();
+    assert!(person["name"].is_string() && person["age"].is_i64());
+    schema
 }

@@ -2,17 +2,14 @@
 
 import assert from 'node:assert/strict';
 
+import { clients } from './clients.mjs';
+
 const SAID = 'أهلا! How can I help?';
 const MODEL = 'gpt-4o-mini';
 const asked = (text = 'Hello!') => [{ role: 'user', content: text }];
 
 export function scenarios(load) {
-  const { OpenAI } = load('openai');
-  const { Anthropic } = load('@anthropic-ai/sdk');
-  const { GoogleGenAI } = load('@google/genai');
-  const client = (site) => new OpenAI({ baseURL: site.baseURL, apiKey: 'sk-test', maxRetries: 0 });
-  const claude = (site) => new Anthropic({ baseURL: site.origin, apiKey: 'sk-test', maxRetries: 0 });
-  const google = (site) => new GoogleGenAI({ apiKey: 'sk-test', httpOptions: { baseUrl: site.origin } });
+  const { client, claude, google } = clients(load);
   const message = { model: 'claude-sonnet-5-5', max_tokens: 9, messages: asked() };
   const generation = { model: 'gemini-2.5-flash', contents: 'Hello!' };
   const create = (site, body) => client(site).chat.completions.create({ model: MODEL, messages: asked(), ...body });

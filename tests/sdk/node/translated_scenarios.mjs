@@ -3,6 +3,8 @@
 
 import assert from 'node:assert/strict';
 
+import { clients } from './clients.mjs';
+
 const ANSWERED = { '': 'gpt-4o-mini', gemini_: 'o4-mini' };
 const GEMINI = 'gemini-2.5-flash';
 const PARAMETERS = {
@@ -24,12 +26,7 @@ const messages = (text) => [
 ];
 
 export function scenarios(load) {
-  const { OpenAI } = load('openai');
-  const { Anthropic } = load('@anthropic-ai/sdk');
-  const { GoogleGenAI } = load('@google/genai');
-  const client = (site) => new OpenAI({ baseURL: site.baseURL, apiKey: 'sk-test', maxRetries: 0 });
-  const claude = (site) => new Anthropic({ baseURL: site.origin, apiKey: 'sk-test', maxRetries: 0 });
-  const google = (site) => new GoogleGenAI({ apiKey: 'sk-test', httpOptions: { baseUrl: site.origin } });
+  const { client, claude, google } = clients(load);
   const message = (text, more) => ({
     model: 'claude-sonnet-5-5',
     max_tokens: 200,

@@ -1,9 +1,6 @@
 """What applications see of answers that rules give, by SDK: its own types must hold them."""
 
-import anthropic
-from google import genai
-from google.genai import types
-from openai import OpenAI
+from clients import claude, client, google, strictly
 
 SCENARIOS = []
 SAID = "أهلا! How can I help?"
@@ -14,26 +11,8 @@ def scenario(function):
     return function
 
 
-def client(site):
-    return OpenAI(base_url=site.base_url, api_key="sk-test", max_retries=0)
-
-
-def claude(site):
-    return anthropic.Anthropic(base_url=site.origin, api_key="sk-test", max_retries=0)
-
-
-def google(site):
-    return genai.Client(api_key="sk-test", http_options=types.HttpOptions(base_url=site.origin))
-
-
 def asked(text="Hello!"):
     return [{"role": "user", "content": text}]
-
-
-def strictly(answer):
-    """The answer, held by every type of the SDK without a warning."""
-    answer.model_dump(warnings="error")
-    return answer
 
 
 @scenario

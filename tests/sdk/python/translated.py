@@ -6,10 +6,8 @@ Each scenario checks what it got: the SDKs' own types must hold it.
 
 import json
 
-import anthropic
-from google import genai
+from clients import claude, client, google, strictly
 from google.genai import types
-from openai import OpenAI
 from pydantic import BaseModel
 
 SCENARIOS = []
@@ -47,26 +45,12 @@ def everywhere(function):
     return function
 
 
-def client(site):
-    return OpenAI(base_url=site.base_url, api_key="sk-test", max_retries=0)
-
-
-def claude(site):
-    return anthropic.Anthropic(base_url=site.origin, api_key="sk-test", max_retries=0)
-
-
 def messages(text):
     return [{"role": "system", "content": "You help a shop."}, {"role": "user", "content": text}]
 
 
 def message(text, **more):
     return {"model": CLAUDE, "max_tokens": 200, "messages": [{"role": "user", "content": text}], **more}
-
-
-def strictly(answer):
-    """The answer, held by every type of the SDK without a warning."""
-    answer.model_dump(warnings="error")
-    return answer
 
 
 @everywhere
@@ -199,10 +183,6 @@ def claude_tools(site):
 def claude_error_field(site):
     return claude(site).messages.create(**message("Hello"), extra_body={"top_k": 5})
 
-
-
-def google(site):
-    return genai.Client(api_key="sk-test", http_options=types.HttpOptions(base_url=site.origin))
 
 
 def declared():
