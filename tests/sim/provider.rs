@@ -330,7 +330,9 @@ impl ReplyBody for Body {
             sleep(pause).await;
         }
         self.next += 1;
-        if self.next >= self.script.pieces.len() && matches!(self.script.last, Last::End) {
+        // Events say themselves which is the last; a body is whole once its end is told.
+        let end = self.script.pieces.len() + usize::from(!self.script.events);
+        if self.next >= end && matches!(self.script.last, Last::End) {
             self.ending.fate = Fate::Delivered;
         }
         Ok(piece)
