@@ -166,27 +166,29 @@ impl Gateway {
         recorder: Recorder,
         landing: Option<Landing>,
     ) {
-        let Some(departure) = flight.departure.take() else { return };
+        let Some(Departure { mut course, leg, asked }) = flight.departure.take() else { return };
         let recording = recorder.recording().clone();
         let stop = flight.abandoned == Abandoned::Stop || flight.key.is_none();
-        let total = departure.course.route().total;
-        let first = departure.leg.target().account.name.clone();
+        let total = course.route().total;
+        let first = leg.target().account.name.clone();
         let cut = Cut::new();
-        let recorded = {
-            let travel = std::pin::pin!(self.travel(&flight, departure, &recorder, &cut));
+        let travelled = {
+            let asked = asked.as_deref();
+            let travel = std::pin::pin!(self.travel(&flight, &mut course, leg, asked, &recorder, &cut));
             tokio::select! {
                 biased;
-                recorded = tokio::time::timeout(total, travel) => recorded.unwrap_or_else(|_| {
+                recorded = tokio::time::timeout(total, travel) => recorded.map_err(|_| {
                     let error = UpstreamError::new(Fault::TotalTimeout, format!("not finished within {total:?}"));
                     let _ = cut.set(error.fault.name());
-                    ApiError::upstream(&first, &error).into()
+                    ApiError::upstream(&first, &error)
                 }),
                 () = recording.abandoned(), if stop => {
                     let _ = cut.set("abandoned");
-                    ApiError::unavailable("Everyone who asked has left.").into()
+                    Err(ApiError::unavailable("Everyone who asked has left."))
                 }
             }
         };
+        let recorded = travelled.unwrap_or_else(|error| ApiError { attempts: course.made(), ..error }.into());
         if let Some(fare) = flight.fare.take() {
             fare.settle(&self.kept.telemetry);
         }

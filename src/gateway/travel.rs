@@ -42,30 +42,30 @@ impl Gateway {
     pub(super) async fn travel(
         &self,
         flight: &Flight,
-        departure: Departure,
+        course: &mut Course,
+        leg: Leg,
+        asked: Option<&Asked>,
         recorder: &Recorder,
         cut: &Cut,
     ) -> Recorded {
-        let Departure { mut course, leg, asked } = departure;
         let deadline = self.io.clock.now() + course.route().total;
         // Slower before it is refused: a key without room waits for it as long as a retry would.
         let pause = leg.asking.pause.min(course.route().retries.max);
         if !pause.is_zero() {
             sleep(pause).await;
         }
-        let asked = asked.as_deref();
-        let mut run = match self.first_seat(flight, leg, &mut course, asked).await {
+        let mut run = match self.first_seat(flight, leg, course, asked).await {
             Ok((leg, seat)) => self.run(flight, leg, seat, recorder, cut),
             Err(error) => return error.into(),
         };
         let mut broken: Option<Broken> = None;
         loop {
-            let (mut ended, opened) = self.open_hedged(flight, run, &mut course, asked, recorder, cut).await;
+            let (mut ended, opened) = self.open_hedged(flight, run, course, asked, recorder, cut).await;
             let attempts = course.made();
             let failure = match opened {
                 Ok(opened) => {
                     let recorded = self.record(flight, opened, attempts, recorder, &mut ended).await;
-                    match self.broke(flight, recorded, &mut ended, &mut course, asked, recorder).await {
+                    match self.broke(flight, recorded, &mut ended, course, asked, recorder).await {
                         Ok((lost, failure)) => {
                             broken = Some(lost);
                             failure
@@ -78,7 +78,7 @@ impl Gateway {
             };
             ended.attempt.close();
             if broken.is_none()
-                && let Some(leg) = self.unproved(&ended.leg, &mut course, &failure, flight, recorder)
+                && let Some(leg) = self.unproved(&ended.leg, course, &failure, flight, recorder)
                 && let Ok(seat) = self.seat(flight, leg.target(), false).await
             {
                 drop(ended);
@@ -86,17 +86,17 @@ impl Gateway {
                 continue;
             }
             let onward = asked.and_then(|asked| {
-                self.onward(flight, &mut course, &failure, recorder, deadline).map(|onward| (asked, onward))
+                self.onward(flight, course, &failure, recorder, deadline).map(|onward| (asked, onward))
             });
             let onward = match onward {
                 Some((asked, Onward { asking, wait })) => {
-                    let seated = self.seated(flight, &mut course, asking).await;
+                    let seated = self.seated(flight, course, asking).await;
                     seated.map(|(asking, seat)| (asked, asking, seat, wait))
                 }
                 None => None,
             };
             let Some((asked, asking, seat, wait)) = onward else {
-                return match (broken, told(failure, &course, attempts)) {
+                return match (broken, told(failure, course, attempts)) {
                     (Some(broken), _) => broken.end(recorder).await,
                     (None, Ok(opened)) => self.record(flight, opened, attempts, recorder, &mut ended).await,
                     (None, Err(error)) => error.into(),

@@ -107,6 +107,16 @@ async fn a_failure_before_the_first_word_goes_straight_to_the_next_target() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_whose_time_is_up_is_told_how_many_were_asked() {
+    let world = world(&three(&format!("{A_B_C}, retries: {{attempts: 4}}")), |_, script| {
+        script.after(s(16)).status(503)
+    });
+    let heard = world.ask(Ask::chat(1)).await;
+    assert_eq!((heard.status.as_u16(), heard.waited()), (504, s(60)), "{}", heard.text());
+    assert_eq!((heard.header("x-pareto-attempts"), asked(&world).len()), ("4", 4));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_the_clients_own_fault_is_not_asked_again() {
     for status in [400, 409, 413, 415, 422] {
         let world = world(&three(A_B_C), move |_, script| script.status(status));
