@@ -13,7 +13,9 @@ pub mod view;
 use bytes::Bytes;
 
 use crate::error::ApiError;
+use crate::sse::Event;
 use recording::{Completed, Ending, Frame, Playback, Read};
+use shape::Shape;
 use view::View;
 
 /// The body of a response.
@@ -31,6 +33,8 @@ pub struct LiveBody {
     /// Bytes already taken from the recording, to be sent first.
     ahead: Option<Bytes>,
     frames: Vec<Frame>,
+    /// The event taken last, where an error event would have to be numbered after it.
+    last: Option<Event>,
     ended: bool,
 }
 
@@ -48,8 +52,9 @@ pub enum Next {
 impl LiveBody {
     /// Plays `playback` in the form `view` asks for, after the frames already taken from it.
     pub fn new(playback: Playback, view: View, mut taken: Vec<Frame>) -> Self {
+        let last = numbered(view, &taken);
         let ahead = Some(view.render(&mut taken)).filter(|bytes| !bytes.is_empty());
-        Self { playback, view, ahead, frames: taken, ended: false }
+        Self { playback, view, ahead, frames: taken, last, ended: false }
     }
 
     /// The same for another reader, from the start. `None` where nobody may join any more.
@@ -65,6 +70,7 @@ impl LiveBody {
         while !self.ended {
             match self.playback.read(&mut self.frames).await {
                 Read::Frames => {
+                    self.last = numbered(self.view, &self.frames).or(self.last.take());
                     let bytes = self.view.render(&mut self.frames);
                     if !bytes.is_empty() {
                         return Next::Bytes(bytes);
@@ -87,7 +93,16 @@ impl LiveBody {
         if !self.view.stream {
             return Bytes::new();
         }
-        let event = shape::error_event(self.view.shape, &error.message, error.kind, error.code);
-        event.bytes().clone()
+        let ApiError { message, kind, code, .. } = error;
+        shape::error_event(self.view.shape, self.last.as_ref(), message, kind, code).bytes().clone()
     }
+}
+
+/// The last of these events, where events have numbers.
+fn numbered(view: View, frames: &[Frame]) -> Option<Event> {
+    let event = |frame: &Frame| match frame {
+        Frame::Event(event) => Some(event.clone()),
+        _ => None,
+    };
+    if view.shape == Shape::Responses { frames.iter().rev().find_map(event) } else { None }
 }

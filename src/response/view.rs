@@ -18,7 +18,7 @@ pub struct View {
     pub usage: bool,
 }
 
-/// What a keep-alive looks like: a comment, which every client skips.
+/// What a keep-alive looks like: a comment, which clients pass over.
 const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
 impl View {
@@ -38,6 +38,8 @@ impl View {
 
     fn render_one(self, frame: &Frame) -> Bytes {
         match frame {
+            // Google's Python SDK takes a comment for a piece of JSON (google-genai 3.4, `_RawJsonLineBuffer`).
+            Frame::Comment(_) | Frame::KeepAlive if self.shape == Shape::Gemini => Bytes::new(),
             Frame::Piece(bytes) | Frame::Comment(bytes) => bytes.clone(),
             Frame::KeepAlive => Bytes::from_static(KEEP_ALIVE),
             Frame::Event(event) => self.render_event(event),

@@ -256,19 +256,17 @@ pub fn strip_padding(event: &Event) -> Event {
 
 /// The event that tells a client that its answer was cut, in the form its SDK turns into an exception
 /// (never `[DONE]`, which would make the answer look whole). `kind` and `code` become the error's type
-/// and code where the wire has them. On a stream that is under way, ask [`Progress::error_event`].
-pub fn error_event(shape: Shape, message: &str, kind: &str, code: &str) -> Event {
-    numbered_error_event(shape, message, kind, code, 0)
-}
-
-fn numbered_error_event(shape: Shape, message: &str, kind: &str, code: &str, sequence: u64) -> Event {
+/// and code where the wire has them. `last` is the event before it, whose number it follows where events
+/// have numbers.
+pub fn error_event(shape: Shape, last: Option<&Event>, message: &str, kind: &str, code: &str) -> Event {
     let (name, data) = match shape {
         Shape::Chat | Shape::Completions | Shape::Plain => {
             (None, json!({"error": {"message": message, "type": kind, "param": null, "code": code}}))
         }
         Shape::Responses => (
             Some("error"),
-            json!({"type": "error", "code": code, "message": message, "param": null, "sequence_number": sequence}),
+            json!({"type": "error", "code": code, "message": message, "param": null,
+                "sequence_number": last.map_or(0, responses::number_after)}),
         ),
         Shape::Messages => (
             Some("error"),

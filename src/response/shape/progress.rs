@@ -4,7 +4,7 @@ use super::gemini::GeminiProgress;
 use super::messages::MessagesProgress;
 use super::openai::ChunkProgress;
 use super::responses::ResponsesProgress;
-use super::{Shape, Signal, numbered_error_event};
+use super::{Shape, Signal};
 use crate::response::usage::Usage;
 use crate::sse::Event;
 
@@ -12,7 +12,6 @@ use crate::sse::Event;
 /// look at each event, no tree.
 #[derive(Clone, Debug)]
 pub struct Progress {
-    shape: Shape,
     choices: usize,
     state: State,
 }
@@ -50,7 +49,7 @@ impl Progress {
             Shape::Gemini => State::Gemini(GeminiProgress::default()),
             Shape::Plain => State::Never,
         };
-        Self { shape, choices: 1, state }
+        Self { choices: 1, state }
     }
 
     /// How many choices the request asked for (`n`, `candidateCount`): an answer with fewer is not whole.
@@ -118,14 +117,5 @@ impl Progress {
             State::Gemini(state) => state.model(),
             State::Never => None,
         }
-    }
-
-    /// [`error_event`](super::error_event) with the number that comes next in this stream.
-    pub fn error_event(&self, message: &str, kind: &str, code: &str) -> Event {
-        let next = match &self.state {
-            State::Responses(state) => state.next_sequence(),
-            _ => 0,
-        };
-        numbered_error_event(self.shape, message, kind, code, next)
     }
 }

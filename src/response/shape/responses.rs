@@ -17,14 +17,12 @@ pub(super) struct ResponsesProgress {
     broken: bool,
     usage: Option<Usage>,
     model: Option<String>,
-    next_sequence: u64,
 }
 
 #[derive(Deserialize)]
 struct Frame<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<Text<'a>>,
-    sequence_number: Option<u64>,
     #[serde(borrow)]
     response: Option<Response<'a>>,
     #[serde(default)]
@@ -92,8 +90,6 @@ impl ResponsesProgress {
             self.broken = true;
             return Signal::Malformed;
         };
-        self.next_sequence =
-            frame.sequence_number.map_or(self.next_sequence + 1, |number| number.saturating_add(1));
         let mut failure = frame.error.0;
         if let Some(response) = frame.response {
             self.usage = response.usage().or(self.usage);
@@ -138,10 +134,16 @@ impl ResponsesProgress {
     pub(super) fn model(&self) -> Option<&str> {
         self.model.as_deref()
     }
+}
 
-    pub(super) fn next_sequence(&self) -> u64 {
-        self.next_sequence
+/// The number of the event that follows `last`.
+pub(super) fn number_after(last: &Event) -> u64 {
+    #[derive(Deserialize)]
+    struct Numbered {
+        sequence_number: u64,
     }
+    let last = serde_json::from_slice::<Numbered>(last.data());
+    last.map_or(0, |last| last.sequence_number.saturating_add(1))
 }
 
 fn unnamed() -> ProviderError {

@@ -45,8 +45,9 @@ fn data(event: &Event) -> Value {
 
 #[test]
 fn an_error_of_ours_has_the_form_each_sdk_raises() {
-    let text =
-        |shape| String::from_utf8(error_event(shape, "cut", "api_error", "c").bytes().to_vec()).unwrap();
+    let text = |shape| {
+        String::from_utf8(error_event(shape, None, "cut", "api_error", "c").bytes().to_vec()).unwrap()
+    };
     assert_eq!(
         text(Shape::Chat),
         "data: {\"error\":{\"message\":\"cut\",\"type\":\"api_error\",\"param\":null,\"code\":\"c\"}}\n\n"
@@ -64,7 +65,7 @@ fn an_error_of_ours_has_the_form_each_sdk_raises() {
         "data: {\"error\":{\"code\":502,\"message\":\"cut\",\"status\":\"UNAVAILABLE\"}}\n\n"
     );
     for shape in [Shape::Chat, Shape::Responses, Shape::Messages, Shape::Gemini] {
-        let (progress, signals) = follow(shape, &[error_event(shape, "cut", "api_error", "c")]);
+        let (progress, signals) = follow(shape, &[error_event(shape, None, "cut", "api_error", "c")]);
         assert!(matches!(&signals[..], [Signal::Error(error)] if error.message == "cut"), "{shape:?}");
         assert!(progress.ended() && progress.storable().is_err());
     }

@@ -34,7 +34,8 @@ fn text_unfolds_to_the_documented_order_of_events() {
     assert_eq!(signals.last(), Some(&Signal::Terminal));
     assert_eq!(progress.storable(), Ok(()));
     assert_eq!(progress.usage().map(|usage| (usage.input, usage.output)), Some((12, 3)));
-    assert_eq!(data(&progress.error_event("m", "t", "c"))["sequence_number"], 9);
+    let error = error_event(Shape::Responses, events.last(), "m", "t", "c");
+    assert_eq!(data(&error)["sequence_number"], 9);
 }
 
 #[test]
