@@ -22,6 +22,7 @@ pub mod responses;
 pub mod resume;
 pub mod said;
 mod schema;
+mod seam;
 pub mod translator;
 
 use std::borrow::Cow;

@@ -3,9 +3,18 @@
 //! Gone on from is text and nothing else: a call that has begun may not be made twice, thoughts cannot be
 //! given back to whoever did not think them, and a JSON document is not to be sewn together of two.
 //!
-//! Sources: Anthropic's guide to prefilled answers (which models take one; no white space at its end),
-//! Mistral's and DeepSeek's API references (`prefix`), the chat completion protocols of vLLM and SGLang
-//! (`continue_final_message`). Gemini refuses a conversation that ends with its own turn.
+//! Who goes on from a text, and how it is asked for:
+//! - Anthropic's models up to 4.5, from a last message of the assistant's without white space at its end and
+//!   not while thinking (platform.claude.com: "Prefill Claude's response"); from 4.6 on they refuse it ("What's
+//!   new in Claude 4.6": prefill removal).
+//! - Mistral's, where `prefix` is true (its OpenAPI description, `AssistantMessage`). It says the text again
+//!   before it goes on (the Mistral providers of Vercel's AI SDK and of others take it out again).
+//! - DeepSeek's, where `prefix` is true, at the base URL `/beta` (api-docs.deepseek.com: "Chat Prefix
+//!   Completion"), with thinking switched off, which is on unless said ("Thinking Mode").
+//! - Servers of one's own: `continue_final_message`, which excludes `add_generation_prompt` (vLLM's
+//!   `entrypoints/openai/protocol.py`; SGLang reads the first).
+//! - Not Gemini: "Please ensure that multiturn requests end with a user role or a function response". Not
+//!   OpenAI: its models answer a last message of the assistant's anew.
 
 use std::borrow::Cow;
 
@@ -13,9 +22,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::prompt::{Effort, Format, Part, Prompt, Role, ToolChoice};
-use super::said::{Delta, Said, Tokens};
+use super::responses::{self, Told};
+use super::said::{Delta, Said};
 use super::{Api, Server, Target, Untranslatable, translator};
-use crate::response::usage::Usage;
 use crate::sse::Event;
 
 /// What a client was told of an answer before it broke off.
@@ -31,6 +40,8 @@ pub struct Partial {
     pub text: String,
     /// Anthropic: the content block that the text is in has begun.
     pub opened: bool,
+    /// OpenAI's responses: what was told around the text.
+    pub(super) told: Option<Box<Told>>,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +57,9 @@ impl Partial {
     /// Reads what a client of this API was told. `None` where it cannot be gone on from: there is more than
     /// the unfinished text of one choice, or nobody can read this API's events.
     pub fn heard<'e>(client: Api, events: impl Iterator<Item = &'e Event>) -> Option<Self> {
+        if client == Api::Responses {
+            return responses::heard(events);
+        }
         let mut hearer = translator::hearer(client)?;
         let (mut partial, mut said) = (Self::default(), Vec::new());
         for event in events {
@@ -143,6 +157,9 @@ pub fn write(provider: Api, rest: &Prompt, target: Target) -> Result<Vec<u8>, Un
         Server::Mistral | Server::DeepSeek => {
             let last = body["messages"].as_array_mut().and_then(|messages| messages.last_mut());
             last.into_iter().for_each(|last| last["prefix"] = json!(true));
+            if target.server == Server::DeepSeek {
+                body["thinking"] = json!({"type": "disabled"});
+            }
         }
         _ => {
             body["continue_final_message"] = json!(true);
@@ -152,34 +169,14 @@ pub fn write(provider: Api, rest: &Prompt, target: Target) -> Result<Vec<u8>, Un
     Ok(body.to_string().into_bytes())
 }
 
-/// Makes one answer of a client's two: what is said anew of its beginning is left out, and the tokens of
-/// both are told.
-pub(super) struct Seam {
-    before: Usage,
-    /// The white space that the client was told already.
-    trimming: bool,
-}
-
-impl Seam {
-    pub(super) fn new(partial: &Partial, before: Usage) -> Self {
-        Self { before, trimming: partial.prefix().len() < partial.text.len() }
-    }
-
-    /// What a client is told of this step; `None` where it was told before.
-    pub(super) fn sewn(&mut self, said: Said) -> Option<Said> {
-        match said {
-            Said::Begin { .. } => None,
-            Said::Delta(0, Delta::Text(text)) if self.trimming => {
-                let rest = text.trim_start();
-                self.trimming = rest.is_empty();
-                (!rest.is_empty()).then(|| Said::Delta(0, Delta::Text(rest.to_owned())))
-            }
-            Said::Usage(Tokens { usage, thinking }) => {
-                Some(Said::Usage(Tokens { usage: usage.and(&self.before), thinking }))
-            }
-            said => Some(said),
-        }
-    }
+/// What a server says again before it goes on with `rest`: nothing, or the whole beginning.
+pub fn repeated(server: Server, rest: &Prompt) -> String {
+    let last = rest.turns.last().filter(|turn| server == Server::Mistral && turn.role == Role::Assistant);
+    let text = |part: &Part| match part {
+        Part::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    last.into_iter().flat_map(|turn| &turn.parts).filter_map(text).collect()
 }
 
 #[cfg(test)]

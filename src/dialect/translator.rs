@@ -9,8 +9,9 @@ use super::generate::{GenerateHearer, GenerateTeller};
 use super::messages::{MessagesHearer, MessagesTeller};
 use super::prompt::{CUSTOM_INPUT, Format, Prompt};
 use super::responses::ResponsesTeller;
-use super::resume::{Partial, Seam};
+use super::resume::Partial;
 use super::said::{Delta, Finish, Hear, Said, Tell, Tokens};
+use super::seam::Seam;
 use crate::response::shape::{self, ProviderError};
 use crate::response::usage::Usage;
 use crate::sse::{Event, EventWriter};
@@ -116,11 +117,11 @@ impl Translator {
     }
 
     /// The reply is the rest of an answer that the client was told `partial` of, at the price of `before`:
-    /// both become one.
+    /// both become one. It begins with `repeated`, which the client was told.
     #[must_use]
-    pub fn going_on(mut self, partial: &Partial, before: Usage) -> Self {
+    pub fn going_on(mut self, partial: &Partial, before: Usage, repeated: String) -> Self {
         self.tell.go_on(partial);
-        self.seam = Some(Seam::new(partial, before));
+        self.seam = Some(Seam::new(partial, before, repeated));
         self
     }
 
@@ -201,22 +202,28 @@ impl Translator {
                 }
                 said => said,
             };
-            let said = match &mut self.seam {
-                Some(seam) => seam.sewn(said),
-                None => Some(said),
-            };
-            let Some(said) = said else { continue };
-            match self.unwrapped(said) {
-                Unwrapped::As(said) => self.tell.tell(said, &mut out),
-                Unwrapped::Held => {}
-                Unwrapped::After(input, said) => {
-                    self.tell.tell(input, &mut out);
-                    self.tell.tell(said, &mut out);
+            match &mut self.seam {
+                Some(seam) => {
+                    for said in seam.sewn(said).into_iter().flatten() {
+                        self.tell(said, &mut out);
+                    }
                 }
+                None => self.tell(said, &mut out),
             }
         }
         self.said = steps;
         out.finish()
+    }
+
+    fn tell(&mut self, said: Said, out: &mut EventWriter) {
+        match self.unwrapped(said) {
+            Unwrapped::As(said) => self.tell.tell(said, out),
+            Unwrapped::Held => {}
+            Unwrapped::After(input, said) => {
+                self.tell.tell(input, out);
+                self.tell.tell(said, out);
+            }
+        }
     }
 
     /// Takes care that JSON which was only asked for is JSON: an answer of another form is a failure.

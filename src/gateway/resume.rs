@@ -90,7 +90,7 @@ impl Resumption {
     }
 
     /// Says in the stream, to whoever reads it by eye, that another provider goes on: the headers are gone,
-    /// and every client passes over a comment.
+    /// and clients pass over a comment.
     pub(super) fn note(provider: &str) -> Frame {
         Frame::Comment(Bytes::from(format!(": x-pareto-resumed: {provider}\n\n")))
     }

@@ -149,7 +149,8 @@ impl Wording {
         let prompt = self.prompt.get_or_init(|| self.read()).clone()?;
         let target = dialect::Target { model, server: Server::at(&provider.url.host) };
         let body = dialect::write(api, &prompt, target)?.into();
-        Ok(Words { api, path: dialect::path(api, target, self.stream).into(), body, prompt })
+        let path = dialect::path(api, target, self.stream).into();
+        Ok(Words { api, path, body, prompt, repeated: String::new() })
     }
 
     fn read(&self) -> Result<Arc<Prompt>, Untranslatable> {
@@ -217,6 +218,8 @@ pub(super) struct Words {
     path: Arc<str>,
     body: Bytes,
     prompt: Arc<Prompt>,
+    /// What the reply will begin with that the client was told: nothing but of the rest of an answer.
+    repeated: String,
 }
 
 impl Words {
@@ -235,7 +238,8 @@ impl Words {
         let target = dialect::Target { model, server: account.server };
         let prompt = resumption.prompt.clone();
         let body = dialect::resume::write(api, &prompt, target)?.into();
-        Ok(Self { api, path: dialect::path(api, target, true).into(), body, prompt })
+        let repeated = dialect::resume::repeated(target.server, &prompt);
+        Ok(Self { api, path: dialect::path(api, target, true).into(), body, prompt, repeated })
     }
 
     /// The API it is in.
@@ -285,7 +289,7 @@ impl Words {
             return Err(broken("nobody translates it"));
         };
         if let Some(Resumption { partial, before, .. }) = resumption {
-            translator = translator.going_on(partial, *before);
+            translator = translator.going_on(partial, *before, self.repeated.clone());
         }
         let Reply { mut head, mut body } = reply;
         head.headers.remove(header::CONTENT_LENGTH);

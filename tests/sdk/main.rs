@@ -9,6 +9,7 @@
 mod compare;
 mod frameworks;
 mod library;
+mod resumed;
 mod ruled;
 mod translated;
 

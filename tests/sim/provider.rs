@@ -34,6 +34,8 @@ pub struct Asked {
     pub usage: bool,
     /// The provider's host: which account was asked.
     pub host: String,
+    /// The body as it came.
+    pub body: Bytes,
 }
 
 /// What a call gets.
@@ -231,6 +233,7 @@ impl Provider {
             stream: body.contains(r#""stream":true"#) || call.target.contains(":streamGenerateContent"),
             usage: body.contains(r#""include_usage":true"#),
             host: call.provider.url.host.clone(),
+            body: call.body.clone(),
         }
     }
 }

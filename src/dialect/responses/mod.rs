@@ -3,6 +3,7 @@
 mod read;
 mod read_input;
 mod tell;
+mod told;
 
 use std::borrow::Cow;
 
@@ -13,6 +14,7 @@ use super::Field;
 
 pub(super) use read::read;
 pub(super) use tell::ResponsesTeller;
+pub(super) use told::{Told, heard};
 
 /// How the id of a summary of thoughts begins that a teller of ours made up.
 const OURS: &str = "rs_pareto";

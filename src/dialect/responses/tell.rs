@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::super::Api;
 use super::super::errors;
 use super::super::prompt::Prompt;
+use super::super::resume::Partial;
 use super::super::said::{Delta, Finish, Said, Tell, Tokens, tell_json};
 use super::super::translator::Stamp;
 use super::OURS;
@@ -14,7 +15,7 @@ use crate::sse::EventWriter;
 /// Tells a client of responses.
 pub(in super::super) struct ResponsesTeller {
     stamp: Stamp,
-    /// What an answer repeats of its request.
+    /// What an answer repeats of its request; of one that goes on, what was told of it.
     echo: Map<String, Value>,
     custom: Vec<String>,
     /// The client asked for a summary of thoughts.
@@ -349,6 +350,17 @@ impl Tell for ResponsesTeller {
                 self.event(out, "error", members);
             }
             Said::End => self.end(out),
+        }
+    }
+
+    fn go_on(&mut self, partial: &Partial) {
+        let Some(told) = &partial.told else { return };
+        self.begun = true;
+        self.sequence = told.next;
+        self.echo.clone_from(&told.response);
+        if let Some(id) = &told.message {
+            let (kind, text) = (Kind::Message(Text::Output), partial.text.clone());
+            self.items.push(Item { id: id.clone(), kind, text, done: false });
         }
     }
 }

@@ -1,11 +1,11 @@
 // Runs SDK scenarios against a base URL and prints one JSON object per scenario.
 //
-//     node run.mjs PACKAGE BASE_URL [--all | --translated | --ruled] [--only NAME]
+//     node run.mjs PACKAGE BASE_URL [--all | --translated | --ruled | --resumed] [--only NAME]
 //
 // PACKAGE is the directory whose node_modules to use (openai-6 or openai-7); BASE_URL is what an OpenAI
 // client takes. With --all the Anthropic and Gemini clients run too; with --translated only
-// those scenarios that are answered by a provider of another API, with --ruled only those that rules answer. The lines have the form of
-// ../python/run.py's.
+// those scenarios that are answered by a provider of another API, with --ruled only
+// those that rules answer, with --resumed streams that go on elsewhere. The lines have the form of ../python/run.py's.
 
 import { randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
@@ -20,7 +20,7 @@ const site = {
   run: randomUUID(),
 };
 
-const own = ['translated', 'ruled'].find((table) => process.argv.includes(`--${table}`));
+const own = ['translated', 'ruled', 'resumed'].find((table) => process.argv.includes(`--${table}`));
 const first = `./${own ?? 'openai'}_scenarios.mjs`;
 const tables = [(await import(first)).scenarios(load)];
 if (process.argv.includes('--all')) {

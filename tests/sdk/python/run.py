@@ -1,11 +1,11 @@
 """Runs SDK scenarios against a base URL and prints one JSON object per scenario.
 
-    run.py BASE_URL [--all | --translated | --ruled | --frameworks] [--only NAME]
+    run.py BASE_URL [--all | --translated | --ruled | --resumed | --frameworks] [--only NAME]
 
 BASE_URL is what an OpenAI client takes (it ends in /v1). With --all the Anthropic and Gemini clients run
 too, against the same host. With --translated only those scenarios run that are answered by a provider of
-another API, with --ruled those that rules answer, with --frameworks those of LangChain and LlamaIndex. Each line is {"scenario", "transport", "outcome", "result"}: everything the
-application could see, with ids and times masked, so that two runs can be compared for equality.
+another API, with --ruled those that rules answer, with --resumed streams that go on elsewhere, with --frameworks
+those of LangChain and LlamaIndex. Each line is {"scenario", "transport", "outcome", "result"}: everything the application could see, with ids and times masked, so that two runs can be compared for equality.
 `transport` marks scenarios whose failure a proxy reports in its own words.
 """
 
@@ -20,7 +20,7 @@ import uuid
 from normalise import failure, plain
 
 # Tables of their own, each a module.
-TABLES = ("translated", "ruled", "frameworks")
+TABLES = ("translated", "ruled", "resumed", "frameworks")
 
 
 def main():
