@@ -30,13 +30,6 @@ pub enum PointerStep {
     Having(Box<str>, Box<str>),
 }
 
-impl Pointer {
-    /// Whether it names one place only, which a value can be put at though nothing is there.
-    pub fn is_plain(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step, PointerStep::Name(_)))
-    }
-}
-
 impl Scalar for Pointer {
     const NAME: &'static str = "Pointer";
     const EXPECTS: &'static str = "a place in the body such as /user or \"/tools/[type=file_search]\"";
@@ -140,7 +133,6 @@ mod tests {
         for text in ["", "/", "user", "/tools/[type]", "/tools/[=x]"] {
             assert!(Pointer::read(text).is_err(), "{text}");
         }
-        assert!(Pointer::read("/a/b").unwrap().is_plain() && !Pointer::read("/a/*").unwrap().is_plain());
     }
 
     #[test]
