@@ -10,6 +10,8 @@
     reason = "it prints a table, and has no input but its own"
 )]
 
+mod measure;
+
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::hint::black_box;
@@ -17,15 +19,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pareto::config::limit::{Limit, Measure};
-use pareto::config::{Config, Environment};
 use pareto::io::clock::Clock;
 use pareto::limits::book::Book;
 use pareto::limits::fair::Urgency;
 use pareto::limits::ledger::{Amounts, Claim, LimitId, Subject};
 use pareto::limits::{Ask, Limits};
-
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Admissions of one round; of several rounds the cheapest is told.
 const ADMISSIONS: u32 = 20_000;
@@ -42,7 +40,7 @@ fn main() {
     runtime.block_on(async {
         for count in [0, 1, 10, 1000] {
             let took = admission(count).await;
-            println!("| admission with {count} limits that apply | {:.2} µs |", took.as_secs_f64() * 1e6);
+            println!("| admission with {count} limits that apply | {} |", measure::micros(took));
         }
         tenants().await;
         waiters().await;
@@ -52,9 +50,7 @@ fn main() {
 fn force(text: &str) -> (Arc<Limits>, Rules) {
     let (sender, _) = tokio::sync::mpsc::channel(1);
     let limits = Limits::new(Arc::new(Book::new(Clock::system(), sender, 7)));
-    let config =
-        Config::load(text, &Environment::fixed(&[], &[])).unwrap_or_else(|found| panic!("{found:?}"));
-    let rules = limits.adopt(&config.limits);
+    let rules = limits.adopt(&measure::config(text).limits);
     (limits, rules)
 }
 
@@ -136,8 +132,6 @@ async fn waiters() {
     let began = Instant::now();
     drop(first);
     assert!(tasks.join_all().await.into_iter().all(|served| served));
-    println!(
-        "| serving each of them, one after the other | {:.2} µs |",
-        began.elapsed().as_secs_f64() * 1e6 / WAITERS as f64
-    );
+    let each = began.elapsed() / WAITERS as u32;
+    println!("| serving each of them, one after the other | {} |", measure::micros(each));
 }

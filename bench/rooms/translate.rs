@@ -4,8 +4,9 @@
 
 #![allow(clippy::print_stdout, clippy::panic, reason = "it prints a table, and has no input but its own")]
 
+mod measure;
+
 use std::hint::black_box;
-use std::time::Instant;
 
 use bytes::Bytes;
 use pareto::dialect::{self, Api, Prompt, Server, Stamp, Target, Translator};
@@ -16,11 +17,11 @@ use pareto::sse::{Decoder, Item};
 use serde_json::json;
 
 /// Events of one stream.
-const EVENTS: usize = 2000;
+const EVENTS: u32 = 2000;
 /// Rounds; the cheapest is told.
 const ROUNDS: usize = 40;
 /// Requests of one round.
-const REQUESTS: usize = 2000;
+const REQUESTS: u32 = 2000;
 
 fn main() {
     let anthropic = stream(Api::Messages);
@@ -50,14 +51,8 @@ fn main() {
     });
 }
 
-fn row(name: &str, units: usize, work: impl Fn()) {
-    let round = |_| {
-        let begun = Instant::now();
-        work();
-        begun.elapsed()
-    };
-    let best = (0..ROUNDS).map(round).min().unwrap_or_default();
-    println!("| {name} | {:.2} µs |", best.as_secs_f64() * 1e6 / units as f64);
+fn row(name: &str, units: u32, work: impl FnMut()) {
+    println!("| {name} | {} |", measure::micros(measure::least(ROUNDS, units, work)));
 }
 
 fn observed(stream: &Bytes, shape: Shape) {
