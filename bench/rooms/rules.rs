@@ -1,4 +1,5 @@
-//! What rules cost: CPU of finding that none of so many holds, by what they are told apart by.
+//! What rules cost: CPU of finding that none of so many holds, by what they are told apart by; and of
+//! patterns that are made to be slow, against messages that are.
 //!
 //! `cargo bench --bench rules`
 
@@ -9,17 +10,16 @@
     reason = "it prints a table, and has no input but its own"
 )]
 
+mod measure;
+
 use std::fmt::Write;
 use std::hint::black_box;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, HeaderValue, Method};
-use pareto::config::{Config, Environment};
 use pareto::request::endpoint::Endpoint;
 use pareto::rules::{Asked, Rules};
-
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+use serde_json::json;
 
 /// Evaluations of one round; of several rounds the cheapest is told.
 const EVALUATIONS: u32 = 200;
@@ -40,14 +40,57 @@ const KINDS: [Kind; 7] = [
     ("all of these in turn", |n| KINDS[n % 6].1(n)),
 ];
 
+/// Patterns that keep other engines busy for years, and those that make this one's states many.
+const BOMBS: [&str; 9] = [
+    "(a+)+$",
+    "(a|a)*b",
+    "(.*)*x",
+    r"^(\w+\s?)*$",
+    r"(\d+|\pL+|\s+)*#",
+    "a{1000}b",
+    "a.{0,300}#",
+    r"\b\pL{3,20}#",
+    "[ab]{0,1000}#",
+];
+
+/// Messages of KiB.
+const SIZES: [usize; 5] = [4, 8, 16, 32, 1024];
+
+/// Rounds of a message that takes milliseconds.
+const LONG_ROUNDS: usize = 3;
+
 fn main() {
     println!("| rules | 1,000 | 10,000 |");
     println!("|---|---:|---:|");
     for (name, when) in KINDS {
-        let took = [1_000, 10_000]
-            .map(|count| format!("{:.2} µs", evaluation(&rules(count, when)).as_secs_f64() * 1e6));
+        let took = [1_000, 10_000].map(|count| measure::micros(evaluation(&rules(count, when))));
         println!("| {name} | {} | {} |", took[0], took[1]);
     }
+    println!("\n| pattern, µs per KiB of a message of | 4 KiB | 8 KiB | 16 KiB | 32 KiB | 1 MiB |");
+    println!("|---|---:|---:|---:|---:|---:|");
+    for bomb in BOMBS {
+        let rules = made(&format!(
+            "rules: [{{name: r, when: {{last_message: {{matches: '{bomb}'}}}}, then: {{tag: t}}}}]"
+        ));
+        let took = SIZES.map(|size| {
+            let body = json!({"messages": [{"role": "user", "content": hostile(size * 1024)}]}).to_string();
+            let took =
+                measure::least(LONG_ROUNDS, 1, || evaluate(&rules, &HeaderMap::new(), body.as_bytes()));
+            format!("{:.1}", took.as_secs_f64() * 1e6 / size as f64)
+        });
+        println!("| `{}` | {} |", bomb.replace('|', "\\|"), took.join(" | "));
+    }
+}
+
+/// A text in which no place is like the one before it, so that the engine's cache is of no use.
+fn hostile(bytes: usize) -> String {
+    let mut state = 1_u32;
+    let letters = std::iter::repeat_with(|| {
+        // Numerical Recipes' generator: its high bits are the random ones.
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if state >> 31 == 0 { 'a' } else { 'b' }
+    });
+    letters.take(bytes - 1).chain(['!']).collect()
 }
 
 fn rules(count: usize, when: fn(usize) -> String) -> Rules {
@@ -55,9 +98,11 @@ fn rules(count: usize, when: fn(usize) -> String) -> Rules {
     for number in 0..count {
         let _ = writeln!(text, "  - {{name: r{number}, when: {{{}}}, then: {{tag: t}}}}", when(number));
     }
-    let config =
-        Config::load(&text, &Environment::fixed(&[], &[])).unwrap_or_else(|found| panic!("{found:?}"));
-    Rules::new(&config.rules).unwrap()
+    made(&text)
+}
+
+fn made(text: &str) -> Rules {
+    Rules::new(&measure::config(text).rules).unwrap()
 }
 
 /// The CPU time of one request's evaluation, its body read once in it: the first evaluations, which fill
@@ -72,27 +117,21 @@ fn evaluation(rules: &Rules) -> Duration {
         headers.insert(name, HeaderValue::from_static(value));
     }
     let body = br#"{"model":"gpt-4o","messages":[{"role":"user","content":"Where is the parcel that I ordered last Tuesday?"}]}"#;
-    let evaluate = || {
-        let case = rules.case(Asked {
-            endpoint: Some(Endpoint::Chat),
-            method: &Method::POST,
-            path: "/v1/chat/completions",
-            headers: &headers,
-            tenant: "acme",
-            model: Some("gpt-4o"),
-            stream: false,
-            body: Some(body),
-            now: UNIX_EPOCH,
-        });
-        assert!(black_box(case.holding().next()).is_none());
-    };
-    let mut least = Duration::MAX;
-    for _ in 0..ROUNDS {
-        let started = Instant::now();
-        for _ in 0..EVALUATIONS {
-            evaluate();
-        }
-        least = least.min(started.elapsed() / EVALUATIONS);
-    }
-    least
+    measure::least(ROUNDS, EVALUATIONS, || (0..EVALUATIONS).for_each(|_| evaluate(rules, &headers, body)))
+}
+
+/// Finds that no rule holds.
+fn evaluate(rules: &Rules, headers: &HeaderMap, body: &[u8]) {
+    let case = rules.case(Asked {
+        endpoint: Some(Endpoint::Chat),
+        method: &Method::POST,
+        path: "/v1/chat/completions",
+        headers,
+        tenant: "acme",
+        model: Some("gpt-4o"),
+        stream: false,
+        body: Some(body),
+        now: UNIX_EPOCH,
+    });
+    assert!(black_box(case.holding().next()).is_none());
 }

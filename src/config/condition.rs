@@ -2,6 +2,9 @@
 
 use http::Method;
 use jiff::civil::Time;
+use regex_automata::MatchKind;
+use regex_automata::meta::{BuildError, Config, Regex};
+use regex_automata::nfa::thompson::WhichCaptures;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -157,6 +160,23 @@ impl Pattern {
     /// Bytes that one compiled expression may take: `(a{1000}){1000}` is refused, and a hundred
     /// alternatives or `.{0,500}` are not.
     pub const LARGEST: usize = 1 << 20;
+
+    /// Bytes that the automaton of an engine may keep for its speed, for each thread.
+    const CACHE: usize = 1 << 20;
+
+    /// An engine that tells which of `patterns` a text has, in time linear in the text.
+    ///
+    /// # Errors
+    /// One of them is no regular expression, or together they take more than `largest` bytes.
+    pub fn engine(patterns: &[&str], largest: usize) -> Result<Regex, Box<BuildError>> {
+        // As `regex::RegexSet` is made.
+        let settings = Config::new()
+            .match_kind(MatchKind::All)
+            .which_captures(WhichCaptures::None)
+            .nfa_size_limit(Some(largest))
+            .hybrid_cache_capacity(Self::CACHE);
+        Regex::builder().configure(settings).build_many(patterns).map_err(Box::new)
+    }
 }
 
 impl Scalar for Pattern {
@@ -169,21 +189,16 @@ impl Scalar for Pattern {
         if text.is_empty() {
             return Err("is empty and would match everything; leave it out".to_owned());
         }
-        match regex::RegexBuilder::new(text).size_limit(Self::LARGEST).build() {
-            Ok(_) => Ok(Self(text.into())),
-            Err(regex::Error::CompiledTooBig(_)) => Err(
-                "takes more than 1MiB when compiled; repeat less in it: {0,1000} of {0,1000} is a million"
-                    .to_owned(),
-            ),
-            Err(error) => {
-                // The library's message shows the place on lines of its own, its reason on the last.
-                let said = error.to_string();
-                let reason = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                Err(format!(
-                    "is no regular expression ({reason}); there is no look-around and no back-reference"
-                ))
-            }
+        let Err(error) = Self::engine(&[text], Self::LARGEST) else { return Ok(Self(text.into())) };
+        if error.size_limit().is_some() {
+            return Err("takes more than 1MiB when compiled; repeat less in it, or write fewer \
+                        alternatives: {0,1000} of {0,1000} is a million"
+                .to_owned());
         }
+        // The library's message shows the place on lines of its own, its reason on the last.
+        let said = error.syntax_error().map_or_else(|| error.to_string(), ToString::to_string);
+        let reason = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Err(format!("is no regular expression ({reason}); there is no look-around and no back-reference"))
     }
 
     fn json(&self) -> Value {

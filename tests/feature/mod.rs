@@ -25,6 +25,7 @@ mod reload;
 mod retrieval;
 mod routes;
 mod rules;
+mod rules_bombs;
 mod rules_reload;
 mod rules_routes;
 mod rules_tags;

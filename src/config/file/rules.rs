@@ -79,7 +79,8 @@ pub struct LastMessage {
     pub one_of: OneOrMany<String>,
     /// What does not count in comparing: whitespace, case, punctuation, digits, arabic, emoji.
     pub normalize: Vec<Step>,
-    /// A regular expression that is found in its text (syntax of Rust's regex crate, linear time).
+    /// A regular expression that is found in its text (syntax of Rust's regex crate, linear time). Of a
+    /// longer text the first and the last 16 KiB are looked at.
     pub matches: Option<Pattern>,
     /// It has fewer characters than this, and nothing but text.
     pub shorter_than: Option<Count>,
