@@ -181,7 +181,11 @@ async fn an_explanation_tells_the_score_where_it_is_known_and_sends_nothing() {
 }
 
 /// The contract's rule, with fewer examples: what a store is about is told by its own results.
-const LEARNING: &str = "rules: [{name: off-topic, when: {endpoint: vector_store_search, relevance: {below: 0.3, min_examples: 3}}, then: {answer: no_results}}]";
+fn learning(more: &str) -> String {
+    format!(
+        "rules: [{{name: off-topic, when: {{endpoint: vector_store_search, relevance: {{below: 0.3, min_examples: 3{more}}}}}, then: {{answer: no_results}}}}]"
+    )
+}
 
 /// Searches once, and waits until what was found is learned. Returns the text of a result.
 async fn learned(pareto: &Pareto) -> String {
@@ -198,23 +202,40 @@ async fn learned(pareto: &Pareto) -> String {
 
 #[tokio::test]
 async fn without_examples_a_store_is_about_what_searches_of_it_have_found() {
-    let pareto = Pareto::start(LEARNING).await;
-    let text = learned(&pareto).await;
-    assert_eq!(search(&pareto, OFF_TOPIC).await.header("x-pareto-rule"), "off-topic");
-    let close: Vec<&str> = text.split(' ').take(8).collect();
-    assert_eq!(search(&pareto, close.join(" ")).await.header("x-pareto-rule"), "");
-    for other in
-        [search(&pareto, OFF_TOPIC).by("sk-bob"), search(&pareto, OFF_TOPIC).with("x-tenant-id", "other")]
-    {
-        assert_eq!(other.await.header("x-pareto-rule"), "", "another has to learn for himself");
+    for measure in ["nearest", "centroid"] {
+        let pareto = Pareto::start(&learning(&format!(", by: {measure}"))).await;
+        let text = learned(&pareto).await;
+        assert_eq!(search(&pareto, OFF_TOPIC).await.header("x-pareto-rule"), "off-topic");
+        let close: Vec<&str> = text.split(' ').take(8).collect();
+        assert_eq!(search(&pareto, close.join(" ")).await.header("x-pareto-rule"), "", "{measure}");
+        for other in
+            [search(&pareto, OFF_TOPIC).by("sk-bob"), search(&pareto, OFF_TOPIC).with("x-tenant-id", "other")]
+        {
+            assert_eq!(other.await.header("x-pareto-rule"), "", "another has to learn for himself");
+        }
+        let elsewhere = pareto.ask("/v1/vector_stores/vs_2/search", json!({"query": OFF_TOPIC})).await;
+        assert_eq!(elsewhere.header("x-pareto-rule"), "");
     }
-    let elsewhere = pareto.ask("/v1/vector_stores/vs_2/search", json!({"query": OFF_TOPIC})).await;
-    assert_eq!(elsewhere.header("x-pareto-rule"), "");
+}
+
+#[tokio::test]
+async fn the_very_words_of_one_example_are_close_to_it_and_not_to_the_mean_of_all() {
+    // A threshold that only the same text is above.
+    let listed = searches("").replace("below: 0.3", "below: 0.95");
+    let found = learning("").replace("below: 0.3", "below: 0.95");
+    for (measure, rule) in [("nearest", ""), ("centroid", "off-topic")] {
+        let by = |file: &str| file.replace("min_examples", &format!("by: {measure}, min_examples"));
+        let pareto = Pareto::start(&by(&listed)).await;
+        assert_eq!(search(&pareto, "can I pay by card").await.header("x-pareto-rule"), rule, "{measure}");
+        let pareto = Pareto::start(&by(&found)).await;
+        let text = learned(&pareto).await;
+        assert_eq!(search(&pareto, text).await.header("x-pareto-rule"), rule, "{measure}");
+    }
 }
 
 #[tokio::test]
 async fn a_write_to_a_store_makes_void_what_was_learned_of_it() {
-    let pareto = Pareto::start(LEARNING).await;
+    let pareto = Pareto::start(&learning("")).await;
     learned(&pareto).await;
     assert_eq!(search(&pareto, OFF_TOPIC).await.header("x-pareto-rule"), "off-topic");
     let write = pareto.request(Method::POST, "/v1/vector_stores/vs_1/files").bearer_auth("sk-alice");
