@@ -10,6 +10,7 @@ mod disk;
 mod disk_faults;
 mod embeddings;
 mod embeddings_batch;
+mod embeddings_empty;
 mod embeddings_gemini;
 mod embeddings_sharing;
 mod embeddings_stored;

@@ -18,6 +18,8 @@ pub struct Behaviour {
     pub joined_events: bool,
     /// Pads chat stream chunks with random text, as OpenAI does unless asked not to.
     pub obfuscation: bool,
+    /// Embeds empty texts, which OpenAI refuses and servers beside it do not.
+    pub embeds_empty_texts: bool,
     /// How many calls are kept for [`super::Provider::calls`]; the oldest go first.
     pub recorded_calls: usize,
     /// Faults by chance.
@@ -32,6 +34,7 @@ impl Default for Behaviour {
             per_event: Duration::ZERO,
             joined_events: false,
             obfuscation: true,
+            embeds_empty_texts: false,
             recorded_calls: 4096,
             odds: None,
         }

@@ -55,7 +55,7 @@ enum Input {
 /// Answers an embeddings request.
 pub fn answer(ask: &Ask<'_>) -> Result<Reply, Refusal> {
     let model = model(ask)?;
-    let inputs = inputs(&ask.body["input"])?;
+    let inputs = inputs(&ask.body["input"], ask.behaviour.embeds_empty_texts)?;
     let full = full_dimensions(model);
     let dimensions = number(ask, "dimensions", 1.0, full as f64, full as f64)? as usize;
     let base64 = match ask.body["encoding_format"].as_str() {
@@ -100,7 +100,7 @@ impl Input {
 }
 
 /// A string or a row of tokens is one input, an array of either is many.
-fn inputs(input: &Value) -> Result<Vec<Input>, Refusal> {
+fn inputs(input: &Value, empty_texts: bool) -> Result<Vec<Input>, Refusal> {
     let invalid = || Refusal {
         status: 400,
         code: None,
@@ -114,7 +114,7 @@ fn inputs(input: &Value) -> Result<Vec<Input>, Refusal> {
         one => std::slice::from_ref(one),
     };
     let one = |item: &Value| match item {
-        Value::String(text) if !text.is_empty() => Some(Input::Text(text.clone())),
+        Value::String(text) if empty_texts || !text.is_empty() => Some(Input::Text(text.clone())),
         Value::Array(tokens) if !tokens.is_empty() => {
             Some(Input::Tokens(tokens.iter().map(Value::as_u64).collect::<Option<_>>()?))
         }
