@@ -14,6 +14,7 @@ mod embeddings_empty;
 mod embeddings_gemini;
 mod embeddings_sharing;
 mod embeddings_stored;
+mod examples;
 mod explain;
 mod headers;
 mod life;
