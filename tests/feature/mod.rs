@@ -28,6 +28,7 @@ mod retrieval;
 mod routes;
 mod rules;
 mod rules_bombs;
+mod rules_conditions;
 mod rules_reload;
 mod rules_routes;
 mod rules_tags;
