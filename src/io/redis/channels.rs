@@ -4,7 +4,8 @@
 //! made anew is made up for by looking, which [`Message::Look`] asks for.
 
 use std::collections::HashMap;
-use std::sync::Weak;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -15,7 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{CONNECT, Redis};
 
-/// Messages that may wait for one listener. One who is behind needs no more than to look.
+/// Messages that may wait for one listener. One who is behind is told to look.
 const QUEUE: usize = 64;
 /// Between two attempts to connect.
 const REST: Duration = Duration::from_millis(200);
@@ -24,12 +25,17 @@ const REST: Duration = Duration::from_millis(200);
 #[derive(Default)]
 pub struct Channels {
     listeners: Mutex<HashMap<String, Vec<Listener>>>,
-    next: std::sync::atomic::AtomicU64,
+    next: AtomicU64,
     changes: Mutex<Option<mpsc::UnboundedSender<Change>>>,
 }
 
-/// One who listens: which, and where its messages go.
-type Listener = (u64, mpsc::Sender<Message>);
+/// One who listens.
+struct Listener {
+    id: u64,
+    messages: mpsc::Sender<Message>,
+    /// A message found no room.
+    missed: Arc<AtomicBool>,
+}
 
 /// Something heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,18 +57,21 @@ pub struct Listening<'c> {
     channel: String,
     id: u64,
     messages: mpsc::Receiver<Message>,
+    missed: Arc<AtomicBool>,
 }
 
 impl Channels {
     /// Listens to a channel. The first message is [`Message::Look`], once messages are heard.
     pub fn listen(&self, channel: String) -> Listening<'_> {
         let (sender, messages) = mpsc::channel(QUEUE);
-        let id = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let id = self.next.fetch_add(1, Relaxed);
+        let missed = Arc::<AtomicBool>::default();
+        let listener = Listener { id, messages: sender, missed: missed.clone() };
         let mut listeners = self.listeners.lock();
-        listeners.entry(channel.clone()).or_default().push((id, sender));
+        listeners.entry(channel.clone()).or_default().push(listener);
         self.change(Change::Subscribe(channel.clone()));
         drop(listeners);
-        Listening { channels: self, channel, id, messages }
+        Listening { channels: self, channel, id, messages, missed }
     }
 
     fn change(&self, change: Change) {
@@ -73,9 +82,10 @@ impl Channels {
 
     fn tell(&self, channel: &str, message: &Message) {
         if let Some(listeners) = self.listeners.lock().get(channel) {
-            for (_, listener) in listeners {
-                // One whose queue is full has something to read already.
-                let _ = listener.try_send(message.clone());
+            for listener in listeners {
+                if listener.messages.try_send(message.clone()).is_err() {
+                    listener.missed.store(true, Relaxed);
+                }
             }
         }
     }
@@ -84,6 +94,9 @@ impl Channels {
 impl Listening<'_> {
     /// The next message.
     pub async fn next(&mut self) -> Message {
+        if self.missed.swap(false, Relaxed) {
+            return Message::Look;
+        }
         match self.messages.recv().await {
             Some(message) => message,
             None => std::future::pending().await,
@@ -95,7 +108,7 @@ impl Drop for Listening<'_> {
     fn drop(&mut self) {
         let mut listeners = self.channels.listeners.lock();
         if let Some(list) = listeners.get_mut(&self.channel) {
-            list.retain(|(id, _)| *id != self.id);
+            list.retain(|listener| listener.id != self.id);
             if list.is_empty() {
                 listeners.remove(&self.channel);
                 self.channels.change(Change::Unsubscribe(self.channel.clone()));
