@@ -24,6 +24,8 @@ pub enum Fault {
     Malformed,
     /// 429 that says `Retry-After: 1`.
     RateLimited,
+    /// 429 that says `Retry-After:` and this many seconds.
+    RateLimitedFor(u16),
     /// 429 that says `retry-after-ms: 30`.
     RateLimitedMs,
     /// 429 for lack of money: waiting does not help and no wait is named.
@@ -90,7 +92,7 @@ pub enum Fault {
     VectorsAsNumbers,
 }
 
-/// The faults that have a fixed name; `Status` is written `status-NNN`.
+/// The faults that have a fixed name; `Status` is written `status-NNN`, `RateLimitedFor` `rate-limited-N`.
 const NAMES: [(Fault, &str); 41] = [
     (Fault::Refuse, "refuse"),
     (Fault::ResetBeforeHead, "reset-before-head"),
@@ -150,6 +152,9 @@ impl FromStr for Fault {
         if let Some((fault, _)) = NAMES.iter().find(|(_, known)| *known == name) {
             return Ok(*fault);
         }
+        if let Some(seconds) = name.strip_prefix("rate-limited-").and_then(|seconds| seconds.parse().ok()) {
+            return Ok(Self::RateLimitedFor(seconds));
+        }
         name.strip_prefix("status-")
             .and_then(|status| status.parse().ok())
             .filter(|status| (400..600).contains(status))
@@ -163,6 +168,7 @@ impl fmt::Display for Fault {
         match (NAMES.iter().find(|(fault, _)| fault == self), self) {
             (Some((_, name)), _) => out.write_str(name),
             (None, Self::Status(status)) => write!(out, "status-{status}"),
+            (None, Self::RateLimitedFor(seconds)) => write!(out, "rate-limited-{seconds}"),
             (None, _) => fmt::Debug::fmt(self, out),
         }
     }
