@@ -14,6 +14,8 @@ pub struct Storage {
     pub disk: Option<Disk>,
     /// The tier in Redis, if there is one.
     pub redis: Option<Redis>,
+    /// Whether what is known of providers is shared through it.
+    pub breakers: bool,
     /// Where limits count together with other sidecars, if they do.
     pub counts: Option<Counts>,
     /// What seals entries outside the process: the first seals, all open. Empty: nothing is sealed.

@@ -37,8 +37,8 @@ const VECTORS_SHARE: u64 = 4;
 impl Kept {
     /// What the first generation starts with.
     pub fn new(config: &Config, telemetry: Arc<Telemetry>, storage: Storage) -> Self {
-        let Storage { lower, purges, shared, secret, clock, counts, ledger, alarms: (sender, alarms) } =
-            storage;
+        let Storage { lower, purges, shared, healths, secret, clock, counts, ledger, alarms } = storage;
+        let (sender, alarms) = alarms;
         let memo = config.storage.memory / MEMO_SHARE;
         let vectors = config.storage.memory / VECTORS_SHARE;
         let answers = Arc::new(Memory::new(config.storage.memory - memo - vectors));
@@ -62,7 +62,7 @@ impl Kept {
             memo: Memo::new(memo, u64::from_le_bytes(seed)),
             limits: Limits::new(ledger),
             alarms: Mutex::new(Some(alarms)),
-            healths: Healths::default(),
+            healths: Healths::new(healths),
             bursts: Bursts::default(),
             stores: Stores::default(),
             seen: Seen::default(),

@@ -264,24 +264,29 @@ impl Gateway {
         Ok(seat)
     }
 
-    /// The first leg and its seat: of the target that was chosen, or where a limit has no room there, of
-    /// another one. Where none has, the first is waited for.
+    /// The first leg and its seat: of the target that was chosen, or where a limit has no room there or
+    /// another sidecar finds out whether it works again, of another one. Where none has, the first is
+    /// waited for.
     ///
     /// # Errors
     /// Why no call is made.
     pub(super) async fn first_seat(
         &self,
         flight: &Flight,
-        leg: Leg,
+        mut leg: Leg,
         course: &mut Course,
         asked: Option<&Asked>,
     ) -> Result<(Leg, Option<Seat>), ApiError> {
         if let Some(asked) = asked.filter(|_| flight.failover == Mode::Act) {
-            if let Ok(seat) = self.seat(flight, leg.target(), false).await {
+            if leg.asking.stands().await
+                && let Ok(seat) = self.seat(flight, leg.target(), false).await
+            {
                 return Ok((leg, seat));
             }
-            while let Some(asking) = course.instead(self.io.clock.now()) {
-                if let Ok(seat) = self.seat(flight, &asking.target, false).await {
+            while let Some(mut asking) = course.instead(self.io.clock.now()) {
+                if asking.stands().await
+                    && let Ok(seat) = self.seat(flight, &asking.target, false).await
+                {
                     let target = asking.target.name.clone();
                     let leg = asked.leg(asking).map_err(|error| unsaid(target, &error))?;
                     return Ok((leg, seat));
@@ -299,8 +304,8 @@ impl Gateway {
         }
     }
 
-    /// Who is asked next, with a seat: the one that was chosen, or where a limit has no room there,
-    /// another one; `None` where none has.
+    /// Who is asked next, with a seat: the one that was chosen, or where a limit has no room there or
+    /// another sidecar finds out whether it works again, another one; `None` where none has.
     pub(super) async fn seated(
         &self,
         flight: &Flight,
@@ -308,8 +313,10 @@ impl Gateway {
         asking: Asking,
     ) -> Option<(Asking, Option<Seat>)> {
         let mut next = Some(asking);
-        while let Some(asking) = next {
-            if let Ok(seat) = self.seat(flight, &asking.target, false).await {
+        while let Some(mut asking) = next {
+            if asking.stands().await
+                && let Ok(seat) = self.seat(flight, &asking.target, false).await
+            {
                 return Some((asking, seat));
             }
             next = course.instead(self.io.clock.now());

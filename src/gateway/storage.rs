@@ -29,6 +29,7 @@ use crate::limits::alert::Alarm;
 use crate::limits::shared::SharedLedger;
 use crate::request::identity::Secret;
 use crate::response::recording::MAX_RECORDING;
+use crate::route::shared::SharedHealths;
 
 /// Alerts that wait to be told; more than this at once are lost.
 const MOST_ALARMS: usize = 1024;
@@ -38,6 +39,8 @@ pub struct Storage {
     pub(super) lower: Option<Lower>,
     pub(super) purges: Arc<Mutex<Purges>>,
     pub(super) shared: Option<Arc<SharedFlights>>,
+    /// What is known of providers together with other sidecars.
+    pub(super) healths: Option<Arc<SharedHealths>>,
     pub(super) secret: Arc<ArcSwap<Secret>>,
     pub(super) clock: Clock,
     /// Where limits keep their counts: beside the answers, never among what makes room for others.
@@ -56,6 +59,7 @@ impl Storage {
             lower: None,
             purges: Arc::default(),
             shared: None,
+            healths: None,
             secret,
             clock,
             counts: None,
@@ -92,6 +96,8 @@ impl Storage {
         let disk = settings.disk.clone().map(|disk| Disk::start(disk, storage.purges.clone())).transpose()?;
         let redis = settings.redis.clone().map(Redis::start).transpose()?;
         storage.shared = redis.clone().map(|redis| SharedFlights::start(redis, envelope.clone()));
+        let sharing = redis.clone().filter(|_| settings.breakers);
+        storage.healths = sharing.map(|redis| SharedHealths::start(redis, storage.secret.clone()));
         let tier = redis.map(|redis| Shared::new(redis, is_derived));
         let agreed = (tier.is_some() && !is_derived).then(|| storage.agreement(settings.disk.as_ref()));
         storage.lower = Some(Lower::start(Codec::new(envelope, clock), disk, tier, agreed));
@@ -100,10 +106,13 @@ impl Storage {
 
     /// The secret to agree on with other sidecars, and what is done once theirs is known.
     fn agreement(&self, disk: Option<&storage::Disk>) -> (SharedSecret, Adopt) {
-        let (secret, disk) = (self.secret.clone(), disk.cloned());
+        let (secret, healths, disk) = (self.secret.clone(), self.healths.clone(), disk.cloned());
         let mine = secret.load().0;
         let adopt = move |theirs| {
             secret.store(Arc::new(Secret(theirs)));
+            if let Some(healths) = &healths {
+                healths.look();
+            }
             if let Some(disk) = &disk {
                 let path = disk.path.join("secret");
                 if let Err(error) = std::fs::write(&path, theirs) {

@@ -56,9 +56,11 @@ enum Position {
         until: Instant,
         rests: u32,
     },
+    /// A probe is under way, here or at another sidecar; from `until` on it counts as lost.
     Probing {
-        since: Instant,
+        until: Instant,
         rests: u32,
+        elsewhere: bool,
     },
 }
 
@@ -77,12 +79,15 @@ pub struct Breaker {
     position: Position,
     slices: [Slice; SLICES],
     in_a_row: u32,
+    /// When it opened or closed last.
+    changed: Option<Instant>,
 }
 
 impl Breaker {
     /// A closed breaker that has seen nothing.
     pub fn new(now: Instant) -> Self {
-        Self { begun: now, position: Position::Closed, slices: [Slice::default(); SLICES], in_a_row: 0 }
+        let slices = [Slice::default(); SLICES];
+        Self { begun: now, position: Position::Closed, slices, in_a_row: 0, changed: None }
     }
 
     /// Whether a call would be admitted now. Changes nothing.
@@ -91,7 +96,7 @@ impl Breaker {
             Position::Closed => Admission::Open,
             Position::Open { until, .. } if until > now => Admission::Refused(until),
             Position::Open { .. } => Admission::Probe,
-            Position::Probing { since, .. } if now < since + PROBE => Admission::Refused(since + PROBE),
+            Position::Probing { until, .. } if until > now => Admission::Refused(until),
             Position::Probing { .. } => Admission::Probe,
         }
     }
@@ -104,7 +109,7 @@ impl Breaker {
             let (Position::Open { rests, .. } | Position::Probing { rests, .. }) = self.position else {
                 return admission;
             };
-            self.position = Position::Probing { since: now, rests };
+            self.position = Position::Probing { until: now + PROBE, rests, elsewhere: false };
         }
         admission
     }
@@ -113,7 +118,7 @@ impl Breaker {
     /// the probe's: `probe` tells.
     pub fn succeeded(&mut self, probe: bool, now: Instant) {
         if probe {
-            *self = Self { begun: self.begun, ..Self::new(now) };
+            self.close(now);
         }
         if matches!(self.position, Position::Closed) {
             self.slice(now).calls += 1;
@@ -132,12 +137,12 @@ impl Breaker {
                 let (calls, failures) = self.counted(now);
                 let share = calls >= FEWEST && failures * 100 >= calls * SHARE;
                 if share || self.in_a_row >= IN_A_ROW {
-                    self.position = Position::Open { until: now + REST, rests: 0 };
+                    self.open(now, now + REST, 0);
                 }
             }
             Position::Open { rests, .. } | Position::Probing { rests, .. } if probe => {
                 let rests = rests.saturating_add(1);
-                self.position = Position::Open { until: now + rest(rests), rests };
+                self.open(now, now + rest(rests), rests);
             }
             Position::Open { .. } | Position::Probing { .. } => {}
         }
@@ -149,6 +154,58 @@ impl Breaker {
         if let (Position::Probing { rests, .. }, true) = (self.position, probe) {
             self.position = Position::Open { until: now, rests };
         }
+    }
+
+    /// Opens it by what happened at `since`, here or at another sidecar.
+    pub fn open(&mut self, since: Instant, until: Instant, rests: u32) {
+        self.position = Position::Open { until, rests };
+        self.changed = Some(since);
+    }
+
+    /// Closes it by what happened at `since`, here or at another sidecar. What was counted is forgotten.
+    pub fn close(&mut self, since: Instant) {
+        *self = Self { begun: self.begun, changed: Some(since), ..Self::new(since) };
+    }
+
+    /// Another sidecar probes, until this moment at the latest.
+    pub fn leave_probe(&mut self, until: Instant) {
+        if let Position::Open { rests, .. } | Position::Probing { rests, .. } = self.position {
+            self.position = Position::Probing { until, rests, elsewhere: true };
+        }
+    }
+
+    /// Another sidecar probes no more: if that was waited for, the next call here may.
+    pub fn take_probe(&mut self, now: Instant) {
+        if let Position::Probing { rests, elsewhere: true, .. } = self.position {
+            self.position = Position::Open { until: now, rests };
+        }
+    }
+
+    /// When it opened or closed last; `None`: it has been closed from its beginning.
+    pub fn changed(&self) -> Option<Instant> {
+        self.changed
+    }
+
+    /// Until when it rests, where it is not closed, and after how many failed probes.
+    pub fn rest(&self) -> Option<(Instant, u32)> {
+        match self.position {
+            Position::Closed => None,
+            Position::Open { until, rests } => Some((until, rests)),
+            // Its rest is over.
+            Position::Probing { rests, .. } => Some((self.changed.unwrap_or(self.begun), rests)),
+        }
+    }
+
+    /// The end of the rest that began with the last opening, had it lasted `of / in_all` times as long; `None`
+    /// where it is closed.
+    pub fn end_of_rest(&self, of: u32, in_all: u32) -> Option<Instant> {
+        let (_, rests) = self.rest()?;
+        Some(self.changed? + rest(rests) * of / in_all)
+    }
+
+    /// Calls that have failed since the last success.
+    pub fn in_a_row(&self) -> u32 {
+        self.in_a_row
     }
 
     /// What is shown.

@@ -6,24 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::allowance::Allowance;
-use super::breaker::{Admission, Breaker, State};
+use super::condition::{Condition, Shown};
 use super::latency::Latency;
-use super::verdict::{Blame, Verdict};
-
-/// How long a target rests that says it is overloaded and not for how long.
-const BREATH: Duration = Duration::from_secs(1);
-/// How long a key is benched that is refused, or has no money left: nobody mends that in seconds.
-pub const BENCH: Duration = Duration::from_secs(300);
+use super::shared::{Lease, SharedHealths};
+use super::verdict::Verdict;
 
 /// What is known of all targets, by name.
 #[derive(Default)]
 pub struct Healths {
     targets: Mutex<HashMap<Box<str>, Arc<Health>>>,
     slots: Mutex<HashMap<Box<str>, Arc<Slot>>>,
+    shared: Option<Arc<SharedHealths>>,
 }
 
 /// What is known of one target, whichever key it is called with.
@@ -34,16 +30,21 @@ pub struct Health {
 
 /// What is known of one target called with one key.
 pub struct Slot {
+    name: Box<str>,
+    shown_as: Box<str>,
     condition: Mutex<Condition>,
+    /// Who tells other sidecars of it, and hears of it from them.
+    shared: Option<Arc<SharedHealths>>,
 }
 
-struct Condition {
-    breaker: Breaker,
-    /// Neither the breaker nor the balance sends anything before this.
-    rests_until: Instant,
-    reason: &'static str,
-    /// What the provider says is left to this key.
-    allowance: Allowance,
+/// What tells a slot from every other, here and at other sidecars.
+pub struct Identity<'n> {
+    /// Its target and a digest of its key.
+    pub name: &'n str,
+    /// What it is called in the log.
+    pub shown_as: &'n str,
+    /// Its key is pareto's own.
+    pub owned: bool,
 }
 
 /// Leave to make one call, to be told how it went. Dropped untold, it has said nothing of the target.
@@ -55,21 +56,20 @@ pub struct Leave {
     told: bool,
 }
 
-/// What operators are shown of a target and key.
-#[derive(Clone, Copy, Debug)]
-pub struct Shown {
-    /// Its breaker.
-    pub state: State,
-    /// Calls and failures within the breaker's window.
-    pub counted: (u32, u32),
-    /// How long it rests yet, and why.
-    pub rest: Option<(Duration, &'static str)>,
-}
-
 /// Counts a call as under way while it lives.
 pub struct Busy(Arc<Health>);
 
 impl Healths {
+    /// Nothing is known yet but what other sidecars will tell through `shared`.
+    pub fn new(shared: Option<Arc<SharedHealths>>) -> Self {
+        Self { shared, ..Self::default() }
+    }
+
+    /// What is shared with other sidecars, where anything is.
+    pub fn shared(&self) -> Option<&Arc<SharedHealths>> {
+        self.shared.as_ref()
+    }
+
     /// The target of this name, new if there was none.
     pub fn target(&self, name: &str, now: Instant) -> Arc<Health> {
         let new = || Health { busy: AtomicUsize::new(0), latency: Mutex::new(Latency::new(now)) };
@@ -77,16 +77,22 @@ impl Healths {
     }
 
     /// The target and key of this name.
-    pub fn slot(&self, name: &str, now: Instant) -> Arc<Slot> {
-        let new = || Slot {
-            condition: Mutex::new(Condition {
-                breaker: Breaker::new(now),
-                rests_until: now,
-                reason: "",
-                allowance: Allowance::default(),
-            }),
-        };
-        self.slots.lock().entry(name.into()).or_insert_with(|| Arc::new(new())).clone()
+    pub fn slot(&self, identity: &Identity, now: Instant) -> Arc<Slot> {
+        let mut slots = self.slots.lock();
+        if let Some(known) = slots.get(identity.name) {
+            return known.clone();
+        }
+        let slot = Arc::new(Slot {
+            name: identity.name.into(),
+            shown_as: identity.shown_as.into(),
+            condition: Mutex::new(Condition::new(identity.owned, now)),
+            shared: self.shared.clone(),
+        });
+        if let Some(shared) = &self.shared {
+            shared.join(&slot);
+        }
+        slots.insert(identity.name.into(), slot.clone());
+        slot
     }
 
     /// Forgets what no generation uses any more, so that reloads do not pile it up.
@@ -131,43 +137,42 @@ impl Drop for Busy {
 }
 
 impl Slot {
+    /// What tells it from every other.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is called in the log.
+    pub fn shown_as(&self) -> &str {
+        &self.shown_as
+    }
+
+    pub(super) fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock()
+    }
+
     /// Whether a call may go now, or from when on.
+    ///
+    /// # Errors
+    /// From when on.
     pub fn would_admit(&self, now: Instant) -> Result<(), Instant> {
-        let condition = self.condition.lock();
-        match condition.breaker.would_admit(now) {
-            _ if condition.rests_until > now => Err(condition.rests_until),
-            Admission::Open if condition.allowance.exhausted(now).is_some() => {
-                condition.allowance.exhausted(now).map_or(Ok(()), Err)
-            }
-            Admission::Refused(until) => Err(until),
-            Admission::Open | Admission::Probe => Ok(()),
-        }
+        self.condition().would_admit(now)
     }
 
     /// Leave for a call, if it may go now.
     pub fn admit(self: &Arc<Self>, now: Instant) -> Option<Leave> {
-        let mut condition = self.condition.lock();
-        if condition.rests_until > now || condition.allowance.exhausted(now).is_some() {
-            return None;
-        }
-        let probe = match condition.breaker.admit(now) {
-            Admission::Refused(_) => return None,
-            Admission::Probe => true,
-            Admission::Open => false,
-        };
-        condition.allowance.spend();
-        drop(condition);
+        let probe = self.condition().admit(now)?;
         Some(Leave { slot: self.clone(), probe, forced: false, told: false })
     }
 
     /// The share that is left of what the provider allows this key; 1 where nothing is known.
     pub fn room(&self, now: Instant) -> f64 {
-        self.condition.lock().allowance.room(now)
+        self.condition().allowance().room(now)
     }
 
     /// How long the provider will refuse this key, by what it said is left to it.
     pub fn pause(&self, now: Instant) -> Duration {
-        let until = self.condition.lock().allowance.exhausted(now);
+        let until = self.condition().allowance().exhausted(now);
         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
     }
 
@@ -179,12 +184,19 @@ impl Slot {
 
     /// What operators are shown.
     pub fn shown(&self, now: Instant) -> Shown {
-        let condition = self.condition.lock();
-        let left = condition.rests_until.saturating_duration_since(now);
-        Shown {
-            state: condition.breaker.state(now),
-            counted: condition.breaker.counted(now),
-            rest: (!left.is_zero()).then_some((left, condition.reason)),
+        self.condition().shown(now)
+    }
+
+    /// Notes something that other sidecars may have to be told.
+    fn note(&self, noted: impl FnOnce(&mut Condition)) {
+        let news = {
+            let mut condition = self.condition();
+            let before = condition.untold();
+            noted(&mut condition);
+            condition.untold() != before
+        };
+        if let Some(shared) = self.shared.as_ref().filter(|_| news) {
+            shared.wake();
         }
     }
 }
@@ -192,46 +204,51 @@ impl Slot {
 impl Leave {
     /// The answer's headers say what is left to the key.
     pub fn learned(&self, headers: &HeaderMap, now: Instant, wall: SystemTime) {
-        self.slot.condition.lock().allowance.learn(headers, now, wall);
+        self.slot.condition().learn(headers, now, wall);
+    }
+
+    /// Whether its call is to find out if the target works again.
+    pub fn is_probe(&self) -> bool {
+        self.probe
+    }
+
+    /// Whether the call of a probe goes: only one sidecar of all probes. Where another does, this becomes
+    /// leave for a call that goes although it may not.
+    pub async fn stands(&mut self) -> bool {
+        let Some(shared) = self.slot.shared.clone().filter(|_| self.probe) else { return true };
+        match shared.lease(&self.slot).await {
+            Lease::Ours => true,
+            Lease::Needless => {
+                self.probe = false;
+                true
+            }
+            Lease::Theirs => {
+                (self.probe, self.forced) = (false, true);
+                false
+            }
+        }
     }
 
     /// The target has answered.
     pub fn succeeded(&mut self, now: Instant) {
         self.told = true;
-        let mut condition = self.slot.condition.lock();
-        let ends_rest = self.probe || self.forced;
-        condition.breaker.succeeded(ends_rest, now);
-        if ends_rest {
-            condition.rests_until = now;
-        }
+        let (probe, forced) = (self.probe, self.forced);
+        self.slot.note(|condition| condition.succeeded(probe, forced, now));
     }
 
     /// The call has failed.
     pub fn failed(&mut self, verdict: &Verdict, now: Instant) {
         self.told = true;
-        let mut condition = self.slot.condition.lock();
-        match verdict.blame {
-            Blame::Target => condition.breaker.failed(self.probe, now),
-            Blame::None | Blame::Load | Blame::Key => condition.breaker.forgotten(self.probe, now),
-        }
-        let (least, reason) = match verdict.blame {
-            Blame::Key => (BENCH, "key refused"),
-            Blame::Load => (BREATH, "rate limited"),
-            Blame::Target => (Duration::ZERO, "asked to wait"),
-            Blame::None => return,
-        };
-        let until = now + verdict.wait.unwrap_or_default().max(least);
-        if until > condition.rests_until {
-            condition.rests_until = until;
-            condition.reason = reason;
-        }
+        let probe = self.probe;
+        self.slot.note(|condition| condition.failed(probe, verdict, now));
     }
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
         if !self.told {
-            self.slot.condition.lock().breaker.forgotten(self.probe, Instant::now());
+            let probe = self.probe;
+            self.slot.note(|condition| condition.forgotten(probe, Instant::now()));
         }
     }
 }

@@ -5,13 +5,16 @@ pub mod allowance;
 pub mod balance;
 pub mod breaker;
 pub mod capability;
+pub mod condition;
 pub mod course;
 pub mod health;
 pub mod latency;
 pub mod outbound;
+pub mod shared;
 pub mod sticky;
 pub mod target;
 pub mod verdict;
+pub mod word;
 
 use std::borrow::Cow;
 use std::sync::Arc;

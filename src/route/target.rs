@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::capability::Takes;
-use super::health::{Busy, Health, Healths, Leave, Slot};
+use super::health::{Busy, Health, Healths, Identity, Leave, Slot};
 use crate::config::route::Target as Written;
 use crate::config::{Dialect, Provider, ProviderTimeouts, Secret};
 use crate::dialect::Server;
@@ -63,6 +63,15 @@ pub struct Asking {
 }
 
 impl Asking {
+    /// Whether it is asked after all: where this is to find out if it works again, only one sidecar does.
+    pub async fn stands(&mut self) -> bool {
+        match &mut self.leave {
+            // Seldom, and large: every flight would carry the room for it.
+            Some(leave) if leave.is_probe() => Box::pin(leave.stands()).await,
+            _ => true,
+        }
+    }
+
     /// The same target with the same key once more, if it may be asked now.
     pub fn again(&self, now: Instant) -> Option<Self> {
         let leave = match self.target.slots().get(self.key) {
@@ -121,8 +130,9 @@ impl Target {
     /// A provider that is asked for whatever model is asked for. It is watched only where it has a
     /// choice of keys.
     pub fn plain(account: Arc<Account>, healths: &Healths, now: Instant) -> Self {
-        let watched = (account.provider.keys.len() > 1).then(|| Watched::of(&account, None, healths, now));
-        let name = account.name.as_ref().into();
+        let name: Box<str> = account.name.as_ref().into();
+        let chooses = account.provider.keys.len() > 1;
+        let watched = chooses.then(|| Watched::of(&account, None, &name, healths, now));
         Self { account, model: None, weight: 1, takes: Takes::anything(), goes_on: false, name, watched }
     }
 
@@ -130,10 +140,11 @@ impl Target {
     pub fn new(written: &Written, provider: &Provider, healths: &Healths, now: Instant) -> Self {
         let account = Arc::new(Account::with(provider, written.timeouts));
         let model = written.model.as_deref();
+        let name: Box<str> =
+            model.map_or_else(|| (*account.name).into(), |model| format!("{}/{model}", account.name).into());
         Self {
-            watched: Some(Watched::of(&account, model, healths, now)),
-            name: model
-                .map_or_else(|| (*account.name).into(), |model| format!("{}/{model}", account.name).into()),
+            watched: Some(Watched::of(&account, model, &name, healths, now)),
+            name,
             model: model.map(Box::from),
             weight: written.weight,
             takes: Takes::of(model, &written.takes),
@@ -231,15 +242,16 @@ impl Target {
 }
 
 impl Watched {
-    fn of(account: &Account, model: Option<&str>, healths: &Healths, now: Instant) -> Self {
+    fn of(account: &Account, model: Option<&str>, shown_as: &str, healths: &Healths, now: Instant) -> Self {
         let name = format!("{}|{}", account.id, model.unwrap_or_default());
         let keys = &account.provider.keys;
         // A key is remembered by what it is, not by its place; never as it is.
         let named = |key: &Secret| format!("{name}|{}", blake3::hash(key.expose().as_bytes()).to_hex());
+        let slot = |name: &str, owned| healths.slot(&Identity { name, shown_as, owned }, now);
         let slots = if keys.is_empty() {
-            vec![healths.slot(&name, now)]
+            vec![slot(&name, false)]
         } else {
-            keys.iter().map(|key| healths.slot(&named(key), now)).collect()
+            keys.iter().map(|key| slot(&named(key), true)).collect()
         };
         Self { health: healths.target(&name, now), slots }
     }

@@ -13,7 +13,7 @@ use crate::io::upstream::Fault;
 use crate::response::shape::{ProviderError, error_in};
 
 /// The longest wait a provider can name: a day.
-const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
 /// Who may be asked after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -122,6 +122,12 @@ impl Admin {
                 .map(|shared| (shared.attempts(), shared.failures()))
                 .unwrap_or_default(),
             breakers: gateway.router().breakers(tokio::time::Instant::now()),
+            breakers_shared: gateway
+                .kept()
+                .healths
+                .shared()
+                .map(|shared| shared.counted().into())
+                .unwrap_or_default(),
             limit_waiters: kept.limits.waiting(),
             ledger: kept
                 .limits

@@ -45,6 +45,7 @@ fn target(target: &Target, fallback: bool, now: Instant) -> Value {
                 "room": slot.room(now),
                 "rests_seconds": shown.rest.map(|(left, _)| left.as_secs_f64()),
                 "because": shown.rest.map(|(_, reason)| reason),
+                "learned": shown.learned,
             })
         })
         .collect();

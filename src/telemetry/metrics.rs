@@ -102,6 +102,7 @@ pub struct Metrics {
     batch_waiting: IntGauge,
     burst_waiters: IntGauge,
     breaker_state: IntGaugeVec,
+    breakers_shared: IntCounterVec,
     connections: IntGaugeVec,
     connections_opened: IntCounter,
     connections_reused: IntCounter,
@@ -348,6 +349,11 @@ impl Metrics {
                 Opts::new("breaker_state", "The worst breaker of a provider: 0 closed, 1 half-open, 2 open."),
                 &["provider"],
             ))?,
+            breakers_shared: make.counters(
+                "breakers_shared_total",
+                "Findings on providers and keys that sidecars share: told, learned, ignored as not understood, probes left to another.",
+                &["event"],
+            )?,
             connections: make.add(IntGaugeVec::new(
                 Opts::new("upstream_connections", "Connections to providers."),
                 &["provider", "state"],
@@ -416,6 +422,9 @@ impl Metrics {
         self.breaker_state.reset();
         for (provider, state) in &readings.breakers {
             self.breaker_state.with_label_values(&[provider.as_str()]).set(*state);
+        }
+        for (event, count) in &readings.breakers_shared {
+            catch_up(&self.breakers_shared.with_label_values(&[event]), *count);
         }
         for (provider, count) in &readings.connections {
             self.connections.with_label_values(&[provider.as_str(), "active"]).set(*count);

@@ -25,6 +25,8 @@ pub struct Readings {
     pub flight_waiters: usize,
     /// The state of the worst breaker of each provider.
     pub breakers: Vec<(String, i64)>,
+    /// Findings on providers that sidecars share, by what became of them.
+    pub breakers_shared: Vec<(&'static str, u64)>,
     /// Requests that wait for a limit to let them through.
     pub limit_waiters: usize,
     /// Sidecars that count limits together, requests decided without that, failures of its Redis.

@@ -1,5 +1,6 @@
 //! Laws that hold for all input, tried on generated input.
 
+mod breakers;
 mod dialect;
 mod dialect_streams;
 mod embedding;

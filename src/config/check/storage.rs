@@ -35,6 +35,7 @@ pub(super) fn storage(written: &Written, report: &mut Report) -> Storage {
         memory: written.memory.0,
         disk: disk(&written.disk, &section.key("disk"), report),
         redis: redis(&written.redis, &section.key("redis"), report),
+        breakers: written.redis.breakers.0,
         counts: counts(&written.counts, written.redis.url.as_ref(), &section.key("counts"), report),
         encryption_keys: keys.clone(),
     }

@@ -7,6 +7,7 @@ use super::{Period, Size, mebibytes, milliseconds, seconds};
 use crate::config::choice::OnLedgerLoss;
 use crate::config::one_or_many::OneOrMany;
 use crate::config::redis_url::RedisUrl;
+use crate::config::scalar::Toggle;
 use crate::config::secret::Secret;
 
 /// Where stored answers live. Change needs a restart.
@@ -17,7 +18,7 @@ pub struct Storage {
     pub memory: Size,
     /// Keeps answers over restarts.
     pub disk: Disk,
-    /// Shares answers, calls under way and purges with other sidecars.
+    /// Shares answers, calls under way, purges and what is known of providers with other sidecars.
     pub redis: Redis,
     /// Shares what limits count with other sidecars.
     pub counts: Counts,
@@ -54,7 +55,7 @@ impl Default for Disk {
     }
 }
 
-/// Shares answers, calls under way and purges with other sidecars.
+/// Shares answers, calls under way, purges and what is known of providers with other sidecars.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redis {
@@ -66,13 +67,23 @@ pub struct Redis {
     /// How long one look-up or store may take; the first that takes longer is the last until Redis
     /// answers in time again.
     pub timeout: Period,
-    /// How long others wait for a call after the sidecar that makes it has gone silent.
+    /// How long others wait for a call, or for the probe of a provider, after the sidecar that makes it has
+    /// gone silent.
     pub lease: Period,
+    /// Whether open breakers, refused keys and waits that providers ask for are shared too, so that what
+    /// one sidecar has found out spares the others.
+    pub breakers: Toggle,
 }
 
 impl Default for Redis {
     fn default() -> Self {
-        Self { url: None, prefix: "pareto".to_owned(), timeout: milliseconds(50), lease: seconds(5) }
+        Self {
+            url: None,
+            prefix: "pareto".to_owned(),
+            timeout: milliseconds(50),
+            lease: seconds(5),
+            breakers: Toggle(true),
+        }
     }
 }
 

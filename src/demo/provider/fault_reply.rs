@@ -14,7 +14,7 @@ pub fn strike(fault: Fault, family: Family, reply: Reply) -> Reply {
         Fault::Status(status) => error(family, status),
         Fault::TooLarge => error(family, 413),
         Fault::RateLimited => error(family, 429).with("retry-after", "1"),
-        Fault::RateLimitedFor(seconds) => error(family, 429).with("retry-after", &seconds.to_string()),
+        Fault::RateLimitedFor(seconds) => error(family, 429).with("retry-after", seconds.to_string()),
         Fault::RateLimitedMs => error(family, 429).with("retry-after-ms", "30"),
         Fault::Quota => Reply::json(429, &quota(family)),
         Fault::ContextTooLong => Reply::json(400, &too_long(family)),

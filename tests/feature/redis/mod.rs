@@ -1,6 +1,7 @@
 //! Many sidecars as one, through a real Redis.
 
 mod arithmetic;
+mod breakers;
 mod cluster;
 mod flights;
 mod limits;
