@@ -2,8 +2,7 @@
 
 mod inputs;
 mod route;
-
-use std::sync::Arc;
+mod rules;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -11,15 +10,16 @@ use http::{HeaderName, HeaderValue, Method};
 
 use super::Gateway;
 use super::decide::Decision;
-use super::ruling::Ruled;
 use crate::cache::stored::{Freshness, Stored};
 use crate::config::{Mode, Share, Switch};
 use crate::request::ApiRequest;
 use crate::request::endpoint::Endpoint;
 use crate::request::explanation::{Explanation, Section};
 use crate::route::family;
-use crate::rules::Rules;
 use crate::text::Step;
+
+/// Why something is otherwise than the file's other sections say.
+const RULED: &str = "the rule that decides says so";
 
 /// A request as somebody describes it who wants it explained.
 #[derive(Debug, Default)]
@@ -151,37 +151,6 @@ impl Gateway {
         Ok(said)
     }
 
-    /// What the rules make of a request, and a line for each rule up to the one that decides.
-    async fn explain_rules(&self, rules: &Arc<Rules>, request: &ApiRequest<'_>) -> (Ruled, Option<Section>) {
-        let mode = self.config.features.rules.mode(request.identity.hash());
-        let mut section = Section::new("rules");
-        if mode != Mode::Act {
-            section.because("policy", mode_name(mode), switched(self.config.features.rules, "rules"));
-        }
-        let mut deciding = None;
-        let case = self.case(rules, request).await;
-        for (rule, why) in case.verdicts() {
-            let known = why.map_or_else(|| self.known_state(rule, request, &case), Err);
-            let does = super::ruling::kind(&rule.then);
-            let matches = known.is_ok();
-            let why = match known {
-                Ok(None) => does.to_owned(),
-                Ok(Some(by)) => format!("{does}: {by}"),
-                Err(why) => why,
-            };
-            section.because(&*rule.name, matches, why);
-            if matches {
-                deciding = Some(rule);
-                break;
-            }
-        }
-        let ruled = match deciding.filter(|_| mode == Mode::Act) {
-            Some(rule) => self.ruled(rule, request).await,
-            None => Ruled::default(),
-        };
-        (ruled, Some(section))
-    }
-
     fn explain_sharing(&self, decision: &Decision, section: &mut Section) {
         let (scope, who) = match self.config.cache.share {
             Share::Credential => ("credential", "only callers with the same key get each other's answers"),
@@ -204,16 +173,21 @@ impl Gateway {
             return false;
         }
         let switch = switched(self.config.features.cache, "cache");
+        let ruled = decision.overrides.cache;
         match cache.mode {
             Mode::Skip => {
-                section.because("policy", "off", switch);
+                section.because("policy", "off", if ruled.off { RULED.to_owned() } else { switch });
                 return false;
             }
             Mode::Observe => section.because("policy", "observe", switch),
             Mode::Act => section.fact("policy", "on"),
         };
         section.fact("looks up", cache.lookup).fact("stores", cache.store);
-        section.fact("ttl", humantime::format_duration(cache.ttl).to_string());
+        let ttl = humantime::format_duration(cache.ttl).to_string();
+        match ruled.ttl {
+            Some(_) => section.because("ttl", ttl, RULED),
+            None => section.fact("ttl", ttl),
+        };
         for (name, period) in
             [("stale while revalidate", cache.while_revalidate), ("stale if error", cache.if_error)]
         {
@@ -256,6 +230,7 @@ impl Gateway {
             (Mode::Act, _) => section.fact("policy", "on"),
             (Mode::Observe, _) => section.because("policy", "observe", switch),
             (Mode::Skip, Some(reason)) => section.because("policy", "off", reason),
+            (Mode::Skip, None) if decision.overrides.alone => section.because("policy", "off", RULED),
             (Mode::Skip, None) if self.config.features.coalesce == Switch::On => {
                 section.because("policy", "off", "Cache-Control of the request asks for a new answer")
             }

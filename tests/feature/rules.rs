@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, CHAT, Hold, Pareto, within};
+use crate::harness::{Answer, CHAT, Hold, Pareto, chat, within};
 
 const GREETING: &str = r#"
 rules:
@@ -313,6 +313,38 @@ async fn explain_says_why_each_rule_matches_or_not() {
     assert_eq!(said["rules"]["other"]["why"], "endpoint is chat, not responses");
     assert_eq!(said["rules"]["greeting"], json!({"value": true, "why": "answer"}));
     assert_eq!(pareto.metric("rules_matched_total", &[]).await, 0.0);
+}
+
+#[tokio::test]
+async fn explain_says_what_a_rule_changes_and_what_is_so_because_of_it() {
+    let pareto = Pareto::start(
+        "rules:
+  - {name: fresh, when: {tenant: news}, then: {cache: off, coalesce: off}}
+  - {name: long, when: {tenant: faq}, then: {cache: {ttl: 2h, normalize: [case]}, model: gpt-4o-mini, tag: faq}}
+  - {name: rest, when: {endpoint: chat}, then: {burst: {window: 1s, key: user}}}",
+    )
+    .await;
+    let explained = async |tenant: &str| {
+        let headers = json!({"authorization": "Bearer sk-alice", "x-tenant-id": tenant});
+        pareto.explain(json!({"endpoint": "chat", "headers": headers, "body": chat("Hi")})).await.json()
+    };
+    let ruled = |value: Value| json!({"value": value, "why": "the rule that decides says so"});
+    let fresh = explained("news").await;
+    assert_eq!(fresh["rules"]["fresh"], json!({"value": true, "why": "change of cache, coalesce"}));
+    assert_eq!(fresh["rules"]["long"]["why"], "tenant is news, not faq");
+    assert_eq!(fresh["rules"]["rest"], json!({"value": false, "why": "fresh decides before it"}));
+    assert_eq!(
+        (&fresh["cache"]["policy"], &fresh["coalesce"]["policy"]),
+        (&ruled(json!("off")), &ruled(json!("off")))
+    );
+    let long = explained("faq").await;
+    assert_eq!(long["rules"]["fresh"]["why"], "tenant is faq, not news");
+    assert_eq!(long["rules"]["long"]["why"], "change of cache, model, tag");
+    assert_eq!(long["cache"]["ttl"], ruled(json!("2h")));
+    assert_eq!(long["cache"]["normalize"]["value"], json!(["case"]));
+    let rest = explained("acme").await;
+    assert_eq!(rest["rules"]["rest"]["why"], "change of burst");
+    assert_eq!(rest["cache"]["policy"], json!({"value": "on"}));
 }
 
 #[tokio::test]
