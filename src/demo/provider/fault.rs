@@ -36,6 +36,8 @@ pub enum Fault {
     UnavailableHtml,
     /// 400: the request does not fit the model's context window, in the dialect's words.
     ContextTooLong,
+    /// 400: a call in the request has a proof that is not the model's.
+    Unproved,
     /// 200 whose body, or first event, is an error.
     ErrorInBody,
     /// A stream whose second half is replaced by an error event and a clean end.
@@ -93,7 +95,7 @@ pub enum Fault {
 }
 
 /// The faults that have a fixed name; `Status` is written `status-NNN`, `RateLimitedFor` `rate-limited-N`.
-const NAMES: [(Fault, &str); 41] = [
+const NAMES: [(Fault, &str); 42] = [
     (Fault::Refuse, "refuse"),
     (Fault::ResetBeforeHead, "reset-before-head"),
     (Fault::ResetAfterHead, "reset-after-head"),
@@ -107,6 +109,7 @@ const NAMES: [(Fault, &str); 41] = [
     (Fault::Quota, "quota"),
     (Fault::UnavailableHtml, "unavailable-html"),
     (Fault::ContextTooLong, "context-too-long"),
+    (Fault::Unproved, "unproved"),
     (Fault::ErrorInBody, "error-in-body"),
     (Fault::ErrorMidStream, "error-mid-stream"),
     (Fault::Empty, "empty"),

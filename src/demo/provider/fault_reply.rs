@@ -18,6 +18,7 @@ pub fn strike(fault: Fault, family: Family, reply: Reply) -> Reply {
         Fault::RateLimitedMs => error(family, 429).with("retry-after-ms", "30"),
         Fault::Quota => Reply::json(429, &quota(family)),
         Fault::ContextTooLong => Reply::json(400, &too_long(family)),
+        Fault::Unproved => Reply::json(400, &unproved()),
         Fault::UnavailableHtml => Reply {
             body: Body::Whole(
                 "text/html",
@@ -167,6 +168,11 @@ fn gemini(status: u16) -> Value {
         body["error"]["details"] = json!([retry]);
     }
     body
+}
+
+/// Gemini alone checks who made a call.
+fn unproved() -> Value {
+    json!({"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "Corrupted thought signature."}})
 }
 
 /// Only OpenAI has a code for it (openai.md, anthropic.md, gemini.md on errors).

@@ -39,13 +39,15 @@ pub enum Server {
     DeepSeek,
     /// Google's, which has Gemini behind OpenAI's API.
     Google,
+    /// Groq's.
+    Groq,
     /// Any other: it is taken to do as OpenAI does.
     #[default]
     Other,
 }
 
 /// Hosts and their subdomains.
-const HOSTS: [(&str, Server); 8] = [
+const HOSTS: [(&str, Server); 9] = [
     ("api.openai.com", Server::OpenAi),
     ("openai.azure.com", Server::Azure),
     ("cognitiveservices.azure.com", Server::Azure),
@@ -54,6 +56,7 @@ const HOSTS: [(&str, Server); 8] = [
     ("codestral.mistral.ai", Server::Mistral),
     ("api.deepseek.com", Server::DeepSeek),
     ("generativelanguage.googleapis.com", Server::Google),
+    ("api.groq.com", Server::Groq),
 ];
 
 /// Members of an answer's message that OpenAI refuses in a request's. Answers of others have them, and
@@ -83,7 +86,7 @@ impl Server {
             Self::Mistral => &["{"],
             Self::DeepSeek => &["\"developer\""],
             Self::Google => &["\"tool_calls\""],
-            Self::Other => &[],
+            Self::Groq | Self::Other => &[],
         };
         if !marks.iter().any(|mark| memmem::find(body, mark.as_bytes()).is_some()) {
             return None;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{GEMINI, last, tools};
-use crate::harness::{Ask, Pareto};
+use crate::harness::{Ask, Fault, Pareto, provider};
 
 /// Base64 of `skip_thought_signature_validator`.
 const STAND_IN: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
@@ -71,5 +71,38 @@ routes: [{models: [\"gemini-*\"], targets: [{provider: gemini}]}]",
     let answer =
         pareto.ask("/v1beta/models/gemini-3.8-flash:generateContent", json!({"contents": contents})).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(proofs(&pareto), ["Zm9yZWlnbg==", STAND_IN]);
+}
+
+#[tokio::test]
+async fn a_second_refusal_is_the_next_targets_to_answer() {
+    for stream in [false, true] {
+        let (gemini, other) = (provider().await, provider().await);
+        let file = format!(
+            "providers: {{gemini: {{url: \"{}\", dialect: gemini, keys: [g-key]}}, other: {{url: \"{}\", keys: [k]}}}}\n\
+             routes: [{{models: [gpt-4o], targets: [{{provider: gemini, model: gemini-3.8-flash}}], fallbacks: [{{provider: other}}]}}]\n",
+            gemini.origin(),
+            other.url()
+        );
+        let pareto = Pareto::before(gemini, &file);
+        pareto.provider.always(Some(Fault::Unproved));
+        let ask = foreign(&pareto);
+        let answer = if stream { ask.stream().await } else { ask.await };
+        assert_eq!((answer.status, answer.header("x-pareto-provider")), (200, "other"), "{}", answer.text());
+        assert_eq!(answer.header("x-pareto-attempts"), "3");
+        assert_eq!(proofs(&pareto), ["Zm9yZWlnbg==", STAND_IN]);
+        assert_eq!(other.total(), 1);
+        // It is the request's fault, not the target's.
+        let shown = pareto.admin(http::Method::GET, "/providers").await.json();
+        assert_eq!(shown["routes"][0]["targets"][0]["keys"][0]["recent_failures"], 0, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_refusal_with_nobody_else_to_ask_is_the_answer() {
+    let pareto = Pareto::start(GEMINI).await;
+    pareto.provider.always(Some(Fault::Unproved));
+    let answer = foreign(&pareto).await;
+    assert_eq!((answer.status, answer.header("x-pareto-attempts")), (400, "2"), "{}", answer.text());
     assert_eq!(proofs(&pareto), ["Zm9yZWlnbg==", STAND_IN]);
 }
