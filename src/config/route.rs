@@ -56,6 +56,8 @@ pub struct Takes {
     pub forced_tools: Option<bool>,
     /// A last message of the assistant that the answer continues.
     pub prefill: Option<bool>,
+    /// `dimensions` of vectors.
+    pub dimensions: Option<bool>,
     /// Tokens of input.
     pub context: Option<u64>,
 }

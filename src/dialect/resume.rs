@@ -11,6 +11,8 @@
 //!   before it goes on (the Mistral providers of Vercel's AI SDK and of others take it out again).
 //! - DeepSeek's, where `prefix` is true, at the base URL `/beta` (api-docs.deepseek.com: "Chat Prefix
 //!   Completion"), with thinking switched off, which is on unless said ("Thinking Mode").
+//! - Groq's models, unmarked (console.groq.com: "Assistant Message Prefilling"); which of them do it well only the
+//!   file can tell.
 //! - Servers of one's own: `continue_final_message`, which excludes `add_generation_prompt` (vLLM's
 //!   `entrypoints/openai/protocol.py`; SGLang reads the first).
 //! - Not Gemini: "Please ensure that multiturn requests end with a user role or a function response". Not
@@ -161,6 +163,8 @@ pub fn write(provider: Api, rest: &Prompt, target: Target) -> Result<Vec<u8>, Un
                 body["thinking"] = json!({"type": "disabled"});
             }
         }
+        // It needs no mark, and refuses what it does not know.
+        Server::Groq => {}
         _ => {
             body["continue_final_message"] = json!(true);
             body["add_generation_prompt"] = json!(false);

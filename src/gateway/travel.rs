@@ -21,8 +21,8 @@ use crate::request::ApiRequest;
 use crate::response::headers::{SHOULD_RETRY, boolean};
 use crate::response::recording::Recorder;
 use crate::response::usage::Usage;
-use crate::route::capability::Needs;
 use crate::route::course::{Course, Onward};
+use crate::route::needs::Needs;
 use crate::route::verdict::Next;
 use crate::route::{Criteria, Order, Target, Unservable, same_language};
 
@@ -130,7 +130,7 @@ impl Gateway {
         decision: &Decision,
         wording: Option<&Wording>,
     ) -> Result<Course, ApiError> {
-        let needs = || Needs::of(request.endpoint, &request.body);
+        let needs = || Needs::of(request.endpoint, &request.body, request.wants_stream());
         let plotted =
             self.by_criteria(request, decision, wording, |criteria| decision.route.plot(needs, criteria));
         plotted.map_err(|Unservable(skipped)| ApiError::unservable(&skipped))
@@ -143,7 +143,7 @@ impl Gateway {
         decision: &Decision,
         wording: Option<&Wording>,
     ) -> Order {
-        let needs = Needs::of(request.endpoint, &request.body);
+        let needs = Needs::of(request.endpoint, &request.body, request.wants_stream());
         self.by_criteria(request, decision, wording, |criteria| decision.route.preview(&needs, criteria))
     }
 
@@ -158,7 +158,6 @@ impl Gateway {
         let (asked, about) = (request.model(), typical(request));
         ask(&Criteria {
             obstacle: &|target| obstacle(request, decision, wording, target),
-            one_model: one_model(request),
             price: &|target| Some(self.prices.cost(target.asked(asked)?, &about)?.pico_usd()),
             now: self.io.clock.now(),
         })
@@ -222,12 +221,7 @@ fn typical(request: &ApiRequest) -> Usage {
     Usage { input: request.body.len() as u64 / 4, output: TYPICAL_OUTPUT, ..Usage::default() }
 }
 
-/// Vectors of two models cannot be compared.
-fn one_model<'r>(request: &'r ApiRequest) -> Option<&'r str> {
-    request.model().filter(|_| request.endpoint.embeds())
-}
-
-/// Why a target of a written route cannot be asked in its dialect, where it cannot.
+/// Why a target of a written route cannot be asked whatever it takes, where it cannot.
 fn obstacle(
     request: &ApiRequest,
     decision: &Decision,
@@ -237,8 +231,15 @@ fn obstacle(
     match (&decision.pinned, wording) {
         (Some(maker), _) if **maker != *target.account.name => Some(Cow::Borrowed("state")),
         (_, Some(wording)) => wording.obstacle(target, request.model()),
-        (_, None) => (!same_language(request.endpoint, target)).then_some(Cow::Borrowed("dialect")),
+        (_, None) if !same_language(request.endpoint, target) => Some(Cow::Borrowed("dialect")),
+        (_, None) => is_another_model(request, decision, target).then_some(Cow::Borrowed("model")),
     }
+}
+
+/// Whether a target's vectors could not be compared with those of the route.
+fn is_another_model(request: &ApiRequest, decision: &Decision, target: &Target) -> bool {
+    let asked = request.model();
+    request.endpoint.embeds() && target.asked(asked) != decision.route.embedder(request.endpoint).asked(asked)
 }
 
 /// A target has no words for something in a request.

@@ -1,21 +1,12 @@
-//! What models take, and what requests need: a request goes only where it can be served as asked.
+//! What models take: a request goes only where it can be served as asked.
 //!
 //! The table is of the vendors' model pages as collected in litellm's
 //! `model_prices_and_context_window` (1.109.1); the file's `takes` goes before it. What is not known
 //! of a model is not held against it.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
-
+use super::needs::Needs;
 use crate::config::route::Takes as Written;
-use crate::request::endpoint::Endpoint;
-
-/// Bytes of a request's body that make at least one token, to tell one that cannot fit. English has
-/// about four; this errs towards trying.
-const BYTES_PER_TOKEN: u64 = 6;
+use crate::dialect::Server;
 
 /// What a model takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,21 +23,12 @@ pub struct Takes {
     pub forced_tools: bool,
     /// A last message of the assistant that the answer continues.
     pub prefill: bool,
+    /// A length of vectors that is not the model's own.
+    pub dimensions: bool,
+    /// A JSON schema for an answer that comes in events, or beside tools.
+    pub schema_with_others: bool,
     /// Tokens of input; `None`: unknown.
     pub context: Option<u64>,
-}
-
-/// What a request needs of a model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    tools: bool,
-    images: bool,
-    json_schema: bool,
-    sampling: bool,
-    forced_tools: bool,
-    prefill: bool,
-    /// At least this many tokens of input.
-    tokens: u64,
 }
 
 /// Model prefix, context window, and whether it takes sampling, forced tools and prefill. The first
@@ -81,6 +63,13 @@ const TABLE: [(&str, u64, bool, bool, bool); 27] = [
     ("deepseek-v4", 1_000_000, true, true, true),
 ];
 
+/// Models whose vectors have one length: OpenAI's answers "This model does not support specifying dimensions",
+/// Mistral's API reference names the other one as the model that takes it.
+const OF_ONE_LENGTH: [&str; 2] = ["text-embedding-ada-002", "mistral-embed"];
+/// Groq has schemas for its newer models only, and for none "streaming and tool use" beside them
+/// (console.groq.com: "Structured Outputs").
+const WITHOUT_SCHEMAS_AT_GROQ: &str = "llama-3";
+
 impl Takes {
     /// A model of which nothing is known.
     pub const fn anything() -> Self {
@@ -91,13 +80,15 @@ impl Takes {
             sampling: true,
             forced_tools: true,
             prefill: true,
+            dimensions: true,
+            schema_with_others: true,
             context: None,
         }
     }
 
-    /// What `model` takes: as written, else as the table says.
-    pub fn of(model: Option<&str>, written: &Written) -> Self {
-        let known = Self::known(model.unwrap_or_default());
+    /// What `model` takes at this server: as written, else as the table says.
+    pub fn of(server: Server, model: Option<&str>, written: &Written) -> Self {
+        let known = Self::known(server, model.unwrap_or_default());
         Self {
             tools: written.tools.unwrap_or(known.tools),
             images: written.images.unwrap_or(known.images),
@@ -105,21 +96,30 @@ impl Takes {
             sampling: written.sampling.unwrap_or(known.sampling),
             forced_tools: written.forced_tools.unwrap_or(known.forced_tools),
             prefill: written.prefill.unwrap_or(known.prefill),
+            dimensions: written.dimensions.unwrap_or(known.dimensions),
+            schema_with_others: written.json_schema.unwrap_or(known.schema_with_others),
             context: written.context.or(known.context),
         }
     }
 
-    fn known(model: &str) -> Self {
+    fn known(server: Server, model: &str) -> Self {
         // A provider's prefix (`mistral/…`) says nothing of the model.
         let name = model.rsplit('/').next().unwrap_or(model);
         let row = TABLE.iter().find(|(prefix, ..)| name.starts_with(prefix));
-        row.map_or(Self::anything(), |&(_, context, sampling, forced_tools, prefill)| Self {
+        let known = row.map_or(Self::anything(), |&(_, context, sampling, forced_tools, prefill)| Self {
             sampling,
             forced_tools,
             prefill,
             context: Some(context),
             ..Self::anything()
-        })
+        });
+        let groq = server == Server::Groq;
+        Self {
+            dimensions: !OF_ONE_LENGTH.contains(&name),
+            json_schema: !(groq && name.starts_with(WITHOUT_SCHEMAS_AT_GROQ)),
+            schema_with_others: !groq,
+            ..known
+        }
     }
 
     /// Why a request cannot be served as asked, where it cannot.
@@ -130,89 +130,32 @@ impl Takes {
             (needs.json_schema && !self.json_schema, "json_schema"),
             (needs.sampling && !self.sampling, "sampling"),
             (needs.forced_tools && !self.forced_tools, "forced_tools"),
+            (needs.json_schema && needs.tools && !self.schema_with_others, "json_schema with tools"),
+            (needs.json_schema && needs.stream && !self.schema_with_others, "json_schema in a stream"),
             (needs.prefill && !self.prefill, "prefill"),
+            (needs.dimensions && !self.dimensions, "dimensions"),
             (self.context.is_some_and(|window| needs.tokens > window), "context"),
         ];
         lacks.into_iter().find_map(|(lacks, reason)| lacks.then_some(reason))
     }
 }
 
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow)]
-    tools: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tool_choice: Option<&'a RawValue>,
-    #[serde(borrow)]
-    response_format: Option<Typed<'a>>,
-    temperature: Option<f64>,
-    top_p: Option<f64>,
-    top_k: Option<IgnoredAny>,
-    #[serde(borrow)]
-    messages: Option<Vec<Message<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    role: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    content: Option<Content<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content<'a> {
-    Parts(#[serde(borrow)] Vec<Typed<'a>>),
-    Other(IgnoredAny),
-}
-
-#[derive(Deserialize)]
-struct Typed<'a> {
-    #[serde(borrow, rename = "type")]
-    kind: Option<Cow<'a, str>>,
-}
-
-impl Needs {
-    /// What a conversation needs. What cannot be read needs nothing: the provider judges it.
-    pub fn of(endpoint: Endpoint, body: &[u8]) -> Self {
-        if !matches!(endpoint, Endpoint::Chat | Endpoint::Messages) {
-            return Self::default();
-        }
-        let tokens = body.len() as u64 / BYTES_PER_TOKEN;
-        let Ok(fields) = serde_json::from_slice::<Fields>(body) else { return Self::default() };
-        let is = |kind: &Option<Cow<str>>, names: &[&str]| {
-            kind.as_deref().is_some_and(|kind| names.contains(&kind))
-        };
-        let image = |part: &Typed| is(&part.kind, &["image_url", "image"]);
-        let messages = fields.messages.as_deref().unwrap_or_default();
-        let images = messages.iter().any(
-            |message| matches!(&message.content, Some(Content::Parts(parts)) if parts.iter().any(image)),
-        );
-        let choice = fields.tool_choice.map(RawValue::get).unwrap_or_default();
-        Self {
-            tools: fields.tools.is_some_and(|tools| tools.get().len() > "[]".len()),
-            images,
-            json_schema: fields.response_format.is_some_and(|format| is(&format.kind, &["json_schema"])),
-            sampling: fields.temperature.is_some_and(|temperature| (temperature - 1.0).abs() > f64::EPSILON)
-                || fields.top_p.is_some_and(|share| share < 1.0)
-                || fields.top_k.is_some(),
-            forced_tools: choice == "\"required\""
-                || (choice.starts_with('{') && !choice.contains("\"auto\"") && !choice.contains("\"none\"")),
-            prefill: messages.last().is_some_and(|message| is(&message.role, &["assistant"])),
-            // Images are told by their bytes, but counted by their size in pixels.
-            tokens: if images { 0 } else { tokens },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::endpoint::Endpoint;
+
+    fn takes(model: &str) -> Takes {
+        Takes::of(Server::Other, Some(model), &Written::default())
+    }
+
+    fn needs(body: &[u8]) -> Needs {
+        Needs::of(Endpoint::Chat, body, false)
+    }
 
     fn lacks(model: &str, rest: &str) -> Option<&'static str> {
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"hi"}}]{rest}}}"#);
-        Takes::of(Some(model), &Written::default()).lacks(&Needs::of(Endpoint::Chat, body.as_bytes()))
+        takes(model).lacks(&needs(body.as_bytes()))
     }
 
     #[test]
@@ -232,19 +175,19 @@ mod tests {
     #[test]
     fn what_the_file_says_goes_before_the_table() {
         let written = Written { sampling: Some(true), images: Some(false), ..Written::default() };
-        let takes = Takes::of(Some("claude-opus-5-5"), &written);
+        let takes = Takes::of(Server::Other, Some("claude-opus-5-5"), &written);
         let image =
             br#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#;
-        assert_eq!(takes.lacks(&Needs::of(Endpoint::Chat, image)), Some("images"));
-        assert_eq!(takes.lacks(&Needs::of(Endpoint::Chat, br#"{"temperature":0}"#)), None);
+        assert_eq!(takes.lacks(&needs(image)), Some("images"));
+        assert_eq!(takes.lacks(&needs(br#"{"temperature":0}"#)), None);
     }
 
     #[test]
     fn what_surely_does_not_fit_is_not_sent() {
         let words = "word ".repeat(400_000);
         let long = format!(r#"{{"messages":[{{"role":"user","content":"{words}"}}]}}"#);
-        let needs = Needs::of(Endpoint::Chat, long.as_bytes());
-        assert_eq!(Takes::of(Some("gpt-4o"), &Written::default()).lacks(&needs), Some("context"));
-        assert_eq!(Takes::of(Some("gpt-4.1"), &Written::default()).lacks(&needs), None);
+        let needs = needs(long.as_bytes());
+        assert_eq!(takes("gpt-4o").lacks(&needs), Some("context"));
+        assert_eq!(takes("gpt-4.1").lacks(&needs), None);
     }
 }

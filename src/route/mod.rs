@@ -9,6 +9,7 @@ pub mod condition;
 pub mod course;
 pub mod health;
 pub mod latency;
+pub mod needs;
 pub mod outbound;
 pub mod shared;
 pub mod sticky;
@@ -27,9 +28,9 @@ use crate::config::route::{Balance, Hedge, Retries, Route as Written};
 use crate::config::{Config, Dialect, Provider};
 use crate::request::endpoint::{Endpoint, Family};
 use balance::Balancer;
-use capability::Needs;
 use course::Course;
 use health::Healths;
+use needs::Needs;
 pub use target::{Account, Asking, Target};
 
 /// Attempts that several keys of one provider are worth where no route says.
@@ -168,8 +169,6 @@ impl Router {
 pub struct Criteria<'r> {
     /// Why a target cannot be asked in its dialect, where it cannot.
     pub obstacle: &'r dyn Fn(&Target) -> Option<Cow<'static, str>>,
-    /// The model asked for, where only one model may answer: that of the first target.
-    pub one_model: Option<&'r str>,
     /// What a target would charge, in picodollars, where that is known.
     pub price: &'r dyn Fn(&Target) -> Option<u64>,
     /// When it is asked.
@@ -276,7 +275,7 @@ impl Route {
     }
 
     fn order(&self, balancer: &Balancer, needs: &Needs, criteria: &Criteria) -> Order {
-        let Criteria { obstacle, one_model, price, now } = *criteria;
+        let Criteria { obstacle, price, now } = *criteria;
         let mut skipped = Vec::new();
         let mut able = Vec::with_capacity(self.targets.len());
         for (at, target) in self.targets.iter().enumerate() {
@@ -285,12 +284,6 @@ impl Route {
                 Some(reason) => skipped.push((at, reason)),
                 None => able.push(at),
             }
-        }
-        if let (Some(asked), Some(first)) = (one_model, able.first().copied()) {
-            let model = self.targets[first].asked(Some(asked));
-            let is_same = |at: &usize| self.targets[*at].asked(Some(asked)) == model;
-            let others = able.extract_if(.., |at| !is_same(at));
-            skipped.extend(others.map(|at| (at, Cow::Borrowed("model"))));
         }
         let sharing = able.iter().filter(|at| **at < self.sharing).count();
         let (sharing, _) = able.split_at_mut(sharing);

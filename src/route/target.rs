@@ -86,14 +86,14 @@ impl Asking {
 /// older models, to Mistral and DeepSeek (at its `/beta` address) where it is marked; OpenAI's
 /// own models begin anew behind it, and of any other server only the file can tell.
 fn goes_on(account: &Account, model: Option<&str>, written: &Written) -> bool {
-    let taken = Takes::of(model, &written.takes).prefill;
+    let taken = Takes::of(account.server, model, &written.takes).prefill;
     match (account.provider.dialect, account.server) {
         (Dialect::Anthropic, _) | (Dialect::Openai, Server::Mistral) => taken,
         // "Please ensure that multiturn requests end with a user role".
         (Dialect::Gemini, _) => false,
         (Dialect::Openai, Server::DeepSeek) => taken && account.provider.url.base_path.starts_with("/beta"),
         (Dialect::Openai, Server::OpenAi | Server::Azure | Server::Google) => false,
-        (Dialect::Openai, Server::Other) => written.takes.prefill == Some(true),
+        (Dialect::Openai, Server::Groq | Server::Other) => written.takes.prefill == Some(true),
     }
 }
 
@@ -147,7 +147,7 @@ impl Target {
             name,
             model: model.map(Box::from),
             weight: written.weight,
-            takes: Takes::of(model, &written.takes),
+            takes: Takes::of(account.server, model, &written.takes),
             goes_on: goes_on(&account, model, written),
             account,
         }

@@ -8,8 +8,8 @@ use pareto::request::endpoint::Family;
 use pareto::route::breaker::{
     Admission, Breaker, FEWEST, IN_A_ROW, LONGEST_REST, PROBE, REST, SHARE, State, WINDOW,
 };
-use pareto::route::capability::Needs;
 use pareto::route::health::Healths;
+use pareto::route::needs::Needs;
 use pareto::route::{Criteria, Route, Router};
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ fn route(weights: &[u32]) -> Arc<Route> {
 fn firsts(route: &Arc<Route>, times: usize) -> Vec<usize> {
     let now = Instant::now();
     let first = |_| {
-        let criteria = Criteria { obstacle: &|_| None, one_model: None, price: &|_| None, now };
+        let criteria = Criteria { obstacle: &|_| None, price: &|_| None, now };
         let mut course = route.plot(Needs::default, &criteria).unwrap();
         let name = course.first(now).target.name.clone();
         name[1..].parse().unwrap()

@@ -172,6 +172,7 @@ fn takes(written: &WrittenTakes) -> Takes {
         sampling: is(written.sampling),
         forced_tools: is(written.forced_tools),
         prefill: is(written.prefill),
+        dimensions: is(written.dimensions),
         context: written.context.map(|count| u64::from(count.0)),
     }
 }

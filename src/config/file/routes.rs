@@ -75,6 +75,8 @@ pub struct Takes {
     pub forced_tools: Option<Toggle>,
     /// A last message of the assistant that the answer continues.
     pub prefill: Option<Toggle>,
+    /// A length of vectors that is not the model's own (dimensions).
+    pub dimensions: Option<Toggle>,
     /// Tokens of input.
     pub context: Option<Count>,
 }

@@ -158,9 +158,10 @@ fn lacks(reason: &str) -> String {
         "dialect" => "speaks another API than the app".to_owned(),
         "model" => "another model's vectors cannot be compared".to_owned(),
         "context" => "the request does not fit its context window".to_owned(),
-        "tools" | "images" | "json_schema" | "sampling" | "forced_tools" | "prefill" => {
+        "tools" | "images" | "json_schema" | "sampling" | "forced_tools" | "prefill" | "dimensions" => {
             format!("does not take {reason}")
         }
+        said if said.starts_with("json_schema ") => format!("does not take {said}"),
         said => said.to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! Several providers behind one route, over real sockets.
 
+mod capabilities;
 mod choosing;
 mod embeddings;
 mod failing;
