@@ -6,6 +6,7 @@ use crate::config::{Config, Environment};
 use crate::gateway::storage::Storage;
 use crate::gateway::{Gateway, Kept, alerts};
 use crate::io::Io;
+use crate::io::chance::Chance;
 use crate::io::clock::Clock;
 use crate::io::connections::Connections;
 use crate::io::pingora::PingoraUpstream;
@@ -64,7 +65,7 @@ pub fn offline(config: Config) -> std::io::Result<Gateway> {
 
 fn outside(resolver: &Arc<Resolver>, connections: &Arc<Connections>) -> Io {
     let upstream = Arc::new(PingoraUpstream::new(resolver.clone(), connections.clone()));
-    Io { clock: Clock::system(), upstream }
+    Io { clock: Clock::system(), chance: Chance::system(), upstream }
 }
 
 fn gateway(config: Config, io: Io, storage: Storage, lines: Option<Lines>) -> std::io::Result<Gateway> {

@@ -1,7 +1,6 @@
 //! One leg of a flight: the call to one target, in that target's own words.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -9,6 +8,7 @@ use http::request::Parts;
 use super::resume::Resumption;
 use super::translate::{Heard, Wording, Words};
 use crate::dialect::{self, Api, Prompt, Server, Stamp, Untranslatable};
+use crate::io::Io;
 use crate::io::upstream::{Call, Reply, UpstreamError};
 use crate::json::{member_span, with_member};
 use crate::request::ApiRequest;
@@ -125,11 +125,11 @@ impl Leg {
     ///
     /// # Errors
     /// It broke off, or is not what its provider's API promises.
-    pub(super) async fn heard(&self, reply: Reply, now: Duration) -> Result<Heard, UpstreamError> {
+    pub(super) async fn heard(&self, reply: Reply, io: &Io) -> Result<Heard, UpstreamError> {
         let Some(words) = &self.words else { return Ok(reply.into()) };
         let model = self.target().model.as_deref().unwrap_or_default();
-        let id = format!("{:024x}", rand::random::<u128>() >> 32);
-        let stamp = Stamp { id, created: now.as_secs(), model: model.to_owned() };
+        let created = io.clock.unix().as_secs();
+        let stamp = Stamp { id: io.chance.id(), created, model: model.to_owned() };
         words.hear(reply, stamp, self.resumption.as_deref()).await
     }
 }

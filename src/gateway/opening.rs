@@ -96,7 +96,7 @@ impl Gateway {
         };
         attempt.flown.status = Some(reply.head.status);
         attempt.learned(&reply.head.headers);
-        leg.heard(reply, self.io.clock.unix()).await.map_err(|error| fault(attempt, &error))
+        leg.heard(reply, &self.io).await.map_err(|error| fault(attempt, &error))
     }
 
     async fn opened(

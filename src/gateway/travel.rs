@@ -17,6 +17,7 @@ use super::translate::Wording;
 use crate::config::Mode;
 use crate::dialect::Untranslatable;
 use crate::error::ApiError;
+use crate::io::Io;
 use crate::request::ApiRequest;
 use crate::response::headers::{SHOULD_RETRY, boolean};
 use crate::response::recording::Recorder;
@@ -209,8 +210,8 @@ impl Gateway {
         if !Self::is_wanted(flight, recorder) {
             return None;
         }
-        let chance = rand::random();
-        let onward = course.next(&failure.verdict, self.io.clock.now(), deadline, chance)?;
+        let Io { clock, chance, .. } = &self.io;
+        let onward = course.next(&failure.verdict, clock.now(), deadline, chance.share())?;
         self.acts_on_failure(flight, course).then_some(onward)
     }
 }

@@ -1,6 +1,7 @@
-//! All that is neither configuration nor request: time, the network. Passed in, so that a test
+//! All that is neither configuration nor request: time, chance, the network. Passed in, so that a test
 //! can hold the clock and script the provider.
 
+pub mod chance;
 pub mod clock;
 pub mod connections;
 pub mod envelope;
@@ -11,6 +12,7 @@ pub mod upstream;
 
 use std::sync::Arc;
 
+use chance::Chance;
 use clock::Clock;
 use upstream::Upstream;
 
@@ -19,6 +21,8 @@ use upstream::Upstream;
 pub struct Io {
     /// Tells the time.
     pub clock: Clock,
+    /// Waits by chance, and makes ids.
+    pub chance: Chance,
     /// Reaches the providers.
     pub upstream: Arc<dyn Upstream>,
 }

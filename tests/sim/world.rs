@@ -11,6 +11,7 @@ use pareto::config::{Config, Environment};
 use pareto::gateway::storage::Storage;
 use pareto::gateway::{Gateway, Kept};
 use pareto::io::Io;
+use pareto::io::chance::Chance;
 use pareto::io::clock::Clock;
 use pareto::request::identity::Secret;
 use pareto::response::{Body, Next};
@@ -187,9 +188,18 @@ impl Heard {
 impl World {
     /// A world that starts with this configuration.
     pub fn new(config: &str, choose: impl Fn(&Asked) -> Script + Send + Sync + 'static) -> Arc<Self> {
+        Self::by(Chance::system(), config, choose)
+    }
+
+    /// The same in which this is the gateway's chance.
+    pub fn by(
+        chance: Chance,
+        config: &str,
+        choose: impl Fn(&Asked) -> Script + Send + Sync + 'static,
+    ) -> Arc<Self> {
         let provider = Provider::new(choose);
         let clock = Clock::anchored(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-        let io = Io { clock, upstream: Arc::new(Road(provider.clone())) };
+        let io = Io { clock, chance, upstream: Arc::new(Road(provider.clone())) };
         let config = parse(config);
         let telemetry = Arc::new(Telemetry::new(&config, clock, None).unwrap());
         let kept = Arc::new(Kept::new(&config, telemetry, Storage::in_memory(Secret([7; 32]), clock)));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pareto::io::chance::Chance;
 use pareto::io::upstream::Fault;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -18,7 +19,9 @@ use crate::world::{Ask, Heard, World};
 /// Three providers behind `route` that fail at random.
 pub fn world(seed: u64, route: &str) -> Arc<World> {
     let scripts = Mutex::new(StdRng::seed_from_u64(seed ^ 0x5eed));
-    World::new(&three(route), move |asked: &Asked| draw(&mut scripts.lock().unwrap(), asked))
+    World::by(Chance::seeded(seed), &three(route), move |asked: &Asked| {
+        draw(&mut scripts.lock().unwrap(), asked)
+    })
 }
 
 fn draw(chance: &mut StdRng, asked: &Asked) -> Script {

@@ -1,18 +1,23 @@
 //! Three providers that fail at random, drawn from one seed: every request has one answer, no request
 //! more attempts than its budget, and every attempt is settled once.
 
+use std::sync::Arc;
+
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use tokio::runtime::Builder;
+use tokio::time::Instant;
 
 use super::crowd::{calls, crowd, world};
 use crate::answer::{read_body, read_events};
 use crate::provider::Fate;
-use crate::world::{Ask, End};
+use crate::world::{Ask, End, Heard, World};
 
 const BUDGET: usize = 4;
 const REQUESTS: u32 = 600;
 
-async fn storm(seed: u64, balance: &str) {
+/// A world after a storm, and what its clients heard.
+async fn stormed(seed: u64, balance: &str) -> (Arc<World>, Vec<(Ask, Option<Heard>)>) {
     let mut chance = StdRng::seed_from_u64(seed);
     let route = format!(
         "targets: [{{provider: a, weight: 2}}, {{provider: b}}], fallbacks: [{{provider: c}}], balance: {balance}, \
@@ -25,6 +30,11 @@ async fn storm(seed: u64, balance: &str) {
         ..Ask::chat(prompt)
     };
     let stories = crowd(&world, &mut chance, REQUESTS, ask).await;
+    (world, stories)
+}
+
+async fn storm(seed: u64, balance: &str) {
+    let (world, stories) = stormed(seed, balance).await;
     let log = world.provider.log();
     let calls = calls(&log);
     assert!(calls.values().all(|calls| *calls <= BUDGET), "over the budget, seed {seed}");
@@ -66,4 +76,31 @@ async fn with_providers_that_fail_at_random_each_request_has_one_answer_within_i
         storm(seed, balance).await;
     }
     storm(rand::random(), "weighted").await;
+}
+
+/// What happened in a storm: every call with its time and its end, every answer.
+fn course(seed: u64) -> Vec<String> {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let begun = Instant::now();
+        let (world, mut stories) = stormed(seed, "weighted").await;
+        stories.sort_by_key(|(ask, _)| ask.prompt);
+        let calls = world.provider.log().into_iter().map(|record| {
+            let (host, prompt) = (record.asked.host, record.asked.prompt);
+            format!("{:?} {host} asked {prompt}: {:?}", record.started - begun, record.fate)
+        });
+        let heard = stories.into_iter().map(|(ask, heard)| match heard {
+            Some(heard) => format!("{} heard {} at {:?}", ask.prompt, heard.text(), heard.ended - begun),
+            None => format!("{} left", ask.prompt),
+        });
+        calls.chain(heard).collect()
+    })
+}
+
+#[test]
+fn one_seed_gives_one_course() {
+    let (one, again) = (course(5), course(5));
+    let differs = one.iter().zip(&again).find(|(one, again)| one != again);
+    assert_eq!((differs, one.len()), (None, again.len()));
+    assert_ne!(one, course(6));
 }
