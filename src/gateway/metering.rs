@@ -5,18 +5,21 @@ use super::fare::Fare;
 use crate::exchange::Flown;
 use crate::limits::estimate::Estimate;
 use crate::limits::ledger::Amounts;
+use crate::limits::tokens::Tokenizer;
 use crate::response::price::Cost;
 use crate::response::recording::{Frame, Recording};
 use crate::response::usage::Usage;
+use crate::response::view::pieces;
 
 /// How it is known what a call consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Basis {
     /// The provider said.
     Measured,
-    /// It broke off before the provider said: the input and what was streamed, by the tokenizer.
+    /// The provider did not say, as where it broke off before that or sent what nobody can read: the
+    /// input and what came of the output, by the tokenizer.
     Estimated,
-    /// It was refused or never reached the provider.
+    /// It was refused, never reached the provider, or is of a kind that nobody counts tokens of.
     Unbilled,
 }
 
@@ -38,7 +41,7 @@ impl Gateway {
         let metrics = &self.kept.telemetry.metrics;
         let basis = basis(flown);
         if let (Basis::Estimated, None, Some(estimate)) = (basis, flown.usage, fare.estimate()) {
-            let output = streamed(&estimate, recording);
+            let output = if flown.endpoint.generates() { output(&estimate, recording) } else { 0 };
             let usage = Usage { input: estimate.input, output, estimated: true, ..Usage::default() };
             flown.usage = Some(usage);
             flown.cost = self.prices.cost(flown.model.as_deref().unwrap_or_default(), &usage);
@@ -78,27 +81,35 @@ impl Used {
 
 fn basis(flown: &Flown) -> Basis {
     let refused = flown.status.is_some_and(|status| !status.is_success());
+    let consumes = flown.endpoint.generates() || flown.endpoint.embeds();
     match flown.usage {
         Some(usage) if !usage.estimated => Basis::Measured,
-        _ if refused || !flown.billed || flown.result == "ok" => Basis::Unbilled,
+        _ if refused || !flown.billed || (flown.result == "ok" && !consumes) => Basis::Unbilled,
         _ => Basis::Estimated,
     }
 }
 
-/// The output tokens of what has been streamed so far.
-fn streamed(estimate: &Estimate, recording: &Recording) -> u64 {
+/// The output tokens of what has come so far. A body that is no JSON has as many as its bytes come to.
+fn output(estimate: &Estimate, recording: &Recording) -> u64 {
+    let frames = recording.frames().unwrap_or_default();
     let mut text = String::new();
-    for frame in recording.frames().unwrap_or_default() {
-        if let Frame::Event(event) = frame
-            && let Ok(event) = serde_json::from_slice(event.data())
-        {
+    for event in frames.iter().filter_map(Frame::event) {
+        if let Ok(event) = serde_json::from_slice(event.data()) {
             said("", &event, &mut text);
+        }
+    }
+    let whole = pieces(&frames);
+    match serde_json::from_slice(&whole) {
+        Ok(body) => said("", &body, &mut text),
+        Err(_) => {
+            return estimate.tokenizer.count(&text)
+                + Tokenizer::Bytes.count(&String::from_utf8_lossy(&whole));
         }
     }
     estimate.tokenizer.count(&text)
 }
 
-/// Gathers what an event of any API adds to the answer's text: thoughts, refusals and the arguments of
+/// Gathers what an event or a body of any API adds to the answer's text: thoughts, refusals and the arguments of
 /// tool calls are output as well.
 fn said(name: &str, value: &serde_json::Value, text: &mut String) {
     use serde_json::Value;

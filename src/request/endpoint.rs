@@ -58,6 +58,12 @@ impl Endpoint {
         matches!(self, Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents)
     }
 
+    /// Whether its answers are a model's words, which cost output tokens.
+    pub const fn generates(self) -> bool {
+        use Endpoint::{Chat, Completions, Generate, Messages, Responses};
+        matches!(self, Chat | Completions | Responses | Messages | Generate)
+    }
+
     /// The wire language this endpoint speaks.
     pub const fn family(self) -> Family {
         match self {

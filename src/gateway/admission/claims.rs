@@ -14,7 +14,6 @@ use crate::json::member_span;
 use crate::limits::estimate::Estimate;
 use crate::limits::ledger::{Amounts, Subject};
 use crate::request::ApiRequest;
-use crate::request::endpoint::Endpoint;
 use crate::response::price::{Cost, PriceTable};
 use crate::response::usage::{ServiceTier, Usage};
 
@@ -97,7 +96,6 @@ impl Gateway {
         places: &[u32],
         request: &ApiRequest<'_>,
     ) -> Demand {
-        use Endpoint::{Chat, Completions, Generate, Messages, Responses};
         let metered = admission.at(places).any(|(_, limit)| is_metered(limit));
         let tier = member_span(&request.body, "service_tier")
             .filter(|_| metered)
@@ -105,7 +103,7 @@ impl Gateway {
             .map_or(ServiceTier::Default, ServiceTier::named);
         Demand {
             estimate: if metered { estimate(request).await } else { None },
-            generates: matches!(request.endpoint, Chat | Completions | Responses | Messages | Generate),
+            generates: request.endpoint.generates(),
             tier: if tier == ServiceTier::Priority { tier } else { ServiceTier::Default },
         }
     }

@@ -138,13 +138,29 @@ impl Gateway {
         }
     }
 
-    /// Counts what a call that broke off may have consumed: the provider did not say.
+    /// Counts what a call may have consumed of which the provider did not say.
     fn charge(&self, legs: &[Leg]) {
         for leg in legs {
             if let Some(toll) = &leg.order.toll {
                 let used = Usage { input: leg.tokens(), estimated: true, ..Usage::default() };
-                let model = leg.order.request(Bytes::new()).model().map(str::to_owned);
-                toll.add(used, model.and_then(|model| self.prices.cost(&model, &used)));
+                let request = leg.order.request(Bytes::new());
+                toll.add(used, request.model().and_then(|model| self.prices.cost(model, &used)));
+            }
+        }
+    }
+
+    /// Counts what each leg consumed of a call, its tokens and money given by the input; whether or not
+    /// its vectors can be read.
+    fn bill(&self, legs: &[Leg], tokens: Option<&[u64]>, costs: Option<&[u64]>) {
+        let Some(mut tokens) = tokens else { return self.charge(legs) };
+        let mut costs = costs.unwrap_or_default();
+        for leg in legs {
+            let (own, others) = tokens.split_at(leg.pieces.len());
+            let (dues, rest) = costs.split_at(leg.pieces.len().min(costs.len()));
+            (tokens, costs) = (others, rest);
+            if let Some(toll) = &leg.order.toll {
+                let cost = Cost::from_pico_usd(dues.iter().sum());
+                toll.add(Usage { input: own.iter().sum(), ..Usage::default() }, Some(cost));
             }
         }
     }
@@ -163,6 +179,10 @@ impl Gateway {
         } else {
             answer::read(first.order.api, &reply.body, inputs)
         };
+        let weights: Vec<u64> = legs.iter().flat_map(|leg| &leg.pieces).map(|piece| piece.weight).collect();
+        let tokens = reply.done.usage.map(|usage| divide(usage.input, &weights));
+        let costs = reply.done.cost.map(|cost| divide(cost.pico_usd(), &weights));
+        self.bill(&legs, tokens.as_deref(), costs.as_deref());
         let vectors = match read {
             Ok(vectors) => vectors,
             // What is no answer at all is the caller's to judge, as without pareto.
@@ -174,9 +194,6 @@ impl Gateway {
                 return fail(legs, &Outcome::Failed(error));
             }
         };
-        let weights: Vec<u64> = legs.iter().flat_map(|leg| &leg.pieces).map(|piece| piece.weight).collect();
-        let tokens = reply.done.usage.map(|usage| divide(usage.input, &weights));
-        let costs = reply.done.cost.map(|cost| divide(cost.pico_usd(), &weights));
         let origin = Arc::new(self.origin(first, &reply));
         let mut duties = Vec::with_capacity(inputs);
         let mut vectors = vectors.into_iter().enumerate();
@@ -195,11 +212,6 @@ impl Gateway {
                 });
                 own.push(vector.clone());
                 duties.push((piece.duty, vector));
-            }
-            if let Some(toll) = &leg.order.toll {
-                let input = own.iter().filter_map(|vector| vector.tokens).sum();
-                let cost = own.iter().filter_map(|vector| vector.cost).sum();
-                toll.add(Usage { input, ..Usage::default() }, Some(cost));
             }
             // As long as it may stand in for one that the provider fails to bring.
             let keep = plan.ttl.saturating_add(plan.if_error);

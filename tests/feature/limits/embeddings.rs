@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{count, settled};
 use crate::feature::embeddings::{embed, texts};
-use crate::harness::{Ask, Hold, Pareto, within};
+use crate::harness::{Ask, Fault, Hold, Pareto, within};
 
 const COUNTED: &str = "limits: [{per: tenant, input_tokens: 1000/day, requests: 100/day}]";
 
@@ -58,4 +58,20 @@ async fn over_a_limit_nothing_is_sent_and_nothing_stays_reserved() {
     assert!(by(&pareto, "acme", "a").await.is_hit(), "what is known needs no room");
     assert_eq!(pareto.provider.total(), 1);
     assert_eq!(by(&pareto, "other", "b").await.status, 200, "nobody waits for an input that was not sent");
+}
+
+#[tokio::test]
+async fn vectors_that_cannot_be_read_cost_what_the_provider_says_or_else_an_estimate() {
+    let pareto = Pareto::start(COUNTED).await;
+    let faults =
+        [(Fault::VectorsMissing, "measured"), (Fault::Malformed, "estimated"), (Fault::Empty, "estimated")];
+    for (at, (fault, basis)) in faults.into_iter().enumerate() {
+        pareto.provider.next(fault);
+        let tenant = format!("t{at}");
+        by(&pareto, &tenant, texts([format!("a{at}"), format!("b{at}")])).await;
+        let used = settled(&pareto, &tenant, "input_tokens").await["used"].as_u64().unwrap();
+        assert!(used > 0, "{fault:?}");
+        let settlements = faults[..=at].iter().filter(|(_, one)| *one == basis).count();
+        pareto.counts("limit_settlements_total", &[("basis", basis)], settlements as f64).await;
+    }
 }

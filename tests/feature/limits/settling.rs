@@ -106,6 +106,28 @@ async fn a_call_that_broke_after_it_was_sent_may_be_billed_and_counts_its_input(
 }
 
 #[tokio::test]
+async fn a_success_that_nobody_can_read_is_billed_all_the_same_and_counts_as_an_estimate() {
+    let pareto =
+        Pareto::start("limits: [{per: tenant, input_tokens: 100k/day, output_tokens: 100k/day, usd: 5/day}]")
+            .await;
+    let mut counted = [0.0; 3];
+    for (fault, wrote) in [(Fault::Malformed, true), (Fault::Empty, false)] {
+        pareto.provider.next(fault);
+        let answer = ask(&pareto, "acme", "sim:words=60 hello").set("max_tokens", 1000).await;
+        assert_eq!(answer.status, 200, "{fault:?}");
+        for (counted, (measure, grows)) in
+            counted.iter_mut().zip([("input_tokens", true), ("output_tokens", wrote), ("usd", true)])
+        {
+            let used = settled(&pareto, "acme", measure).await["used"].to_string();
+            let used = used.trim_matches('"').parse().unwrap();
+            assert_eq!(used > *counted, grows, "{fault:?} {measure}: {used} after {counted}");
+            *counted = used;
+        }
+    }
+    pareto.counts("limit_settlements_total", &[("basis", "estimated")], 2.0).await;
+}
+
+#[tokio::test]
 async fn hits_cost_nothing_unless_they_count() {
     let pareto = Pareto::start("limits: [{per: tenant, requests: 1/day}]").await;
     let same = |pareto: &Pareto| pareto.chat("same").with("x-tenant-id", "acme");

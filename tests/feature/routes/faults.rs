@@ -29,13 +29,13 @@ first-event  hang-after-head    json    504 1+0 e     504 2+0 ee    200 1+1 em  
 first-event  hang-after-head    stream  504 1+0 e     504 2+0 ee    200 1+1 em    200 1+1 em
 first-event  error-in-body      json    200 1+0 e     200 2+0 ee    200 1+1 em    200 1+1 em
 first-event  error-in-body      stream  500 1+0 e     500 2+0 ee    200 1+1 em    200 1+1 em
-first-event  empty              json    200 1+0 u     502 2+0 ee    200 1+1 em    200 1+1 em
+first-event  empty              json    200 1+0 e     502 2+0 ee    200 1+1 em    200 1+1 em
 first-event  empty              stream  502 1+0 e     502 2+0 ee    200 1+1 em    200 1+1 em
 mid-stream   reset-mid-stream   json    502 1+0 e     502 2+0 ee    200 1+1 em    200 1+1 em
 mid-stream   reset-mid-stream   stream  cut 1+0 e     cut 1+0 e     cut 1+0 e     200 1+1 em
 mid-stream   hang-mid-stream    json    504 1+0 e     504 2+0 ee    200 1+1 em    200 1+1 em
 mid-stream   hang-mid-stream    stream  cut 1+0 e     cut 1+0 e     cut 1+0 e     200 1+1 em
-mid-stream   malformed          json    200 1+0 u     200 1+0 u     200 1+0 u     200 1+0 u
+mid-stream   malformed          json    200 1+0 e     200 1+0 e     200 1+0 e     200 1+0 e
 mid-stream   malformed          stream  cut 1+0 e     cut 1+0 e     cut 1+0 e     200 1+1 em
 mid-stream   error-mid-stream   json    200 1+0 m     200 1+0 m     200 1+0 m     200 1+0 m
 mid-stream   error-mid-stream   stream  cut 1+0 e     cut 1+0 e     cut 1+0 e     200 1+1 em
