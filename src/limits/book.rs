@@ -204,12 +204,7 @@ impl Ledger for Book {
         let now = self.now();
         let mut alarms = Vec::new();
         let mut pages = self.pages.lock();
-        pages.release(held, part);
-        for held in held {
-            if let Some(page) = pages.by_id.get_mut(&held.limit) {
-                page.spend(held.subject, part, used, now, &mut alarms);
-            }
-        }
+        pages.settle(held, part, used, now, &mut alarms);
         let leases = self.leases(&mut pages, held, now);
         drop(pages);
         if let Some(journal) = self.journal.get() {
@@ -290,9 +285,11 @@ struct Undone<'b> {
 
 impl Drop for Undone<'_> {
     fn drop(&mut self) {
+        let now = self.book.now();
         let mut pages = self.book.pages.lock();
         for part in [Part::Request, Part::Place, Part::Consumption] {
-            pages.release(&self.held, part);
+            // What was not used raises no alarm.
+            pages.settle(&self.held, part, &Amounts::NONE, now, &mut Vec::new());
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Account {
 /// The pages of the limits in force, each under a number that no other limit has had.
 #[derive(Default)]
 pub(super) struct Pages {
-    pub(super) by_id: HashMap<LimitId, Page>,
+    pub(super) by_id: HashMap<LimitId, Page, BuildHasherDefault<Spread>>,
     last: u64,
     /// Counts that have changed since they were written, where they are.
     pub(super) changed: Vec<(LimitId, u128)>,
@@ -74,12 +74,43 @@ impl Pages {
         }
     }
 
-    pub(super) fn release(&mut self, held: &[Held], part: Part) {
+    /// Gives back one part of what is held and counts what was used of it; notes what there is to tell
+    /// of that.
+    pub(super) fn settle(
+        &mut self,
+        held: &[Held],
+        part: Part,
+        used: &Amounts,
+        now: Now,
+        alarms: &mut Vec<Alarm>,
+    ) {
         for held in held {
             if let Some(page) = self.by_id.get_mut(&held.limit) {
-                page.release(held, part);
+                page.settle(held, part, used, now, alarms);
             }
         }
+    }
+}
+
+/// Ids are small numbers that nobody outside chooses: enough that they differ in their upper bits too, by
+/// which a table tells its entries apart (Knuth, The Art of Computer Programming 3, 6.4: multiplication by
+/// the golden ratio).
+#[derive(Default)]
+pub(super) struct Spread(u64);
+
+impl Hasher for Spread {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }
 
@@ -200,27 +231,19 @@ impl Page {
         }
     }
 
-    pub(super) fn release(&mut self, held: &Held, part: Part) {
-        let Some(account) = self.accounts.get_mut(&held.subject) else { return };
-        for (gauge, meter) in self.gauges.iter().zip(&mut account.meters) {
-            if part.has(gauge.measure) {
-                meter.release(held.amounts[gauge.measure]);
-            }
+    /// As [`Pages::settle`].
+    fn settle(&mut self, held: &Held, part: Part, used: &Amounts, now: Now, alarms: &mut Vec<Alarm>) {
+        // Most limits count nothing of most parts: their counts need not be looked up.
+        if !self.gauges.iter().any(|gauge| part.has(gauge.measure)) {
+            return;
         }
-    }
-
-    /// Counts what was used of one part, and notes what there is to tell of it.
-    pub(super) fn spend(
-        &mut self,
-        subject: u128,
-        part: Part,
-        used: &Amounts,
-        now: Now,
-        alarms: &mut Vec<Alarm>,
-    ) {
-        let Some(account) = self.accounts.get_mut(&subject) else { return };
+        let Some(account) = self.accounts.get_mut(&held.subject) else { return };
         for (gauge, meter) in self.gauges.iter_mut().zip(&mut account.meters) {
-            if part.has(gauge.measure) && used[gauge.measure] > 0 {
+            if !part.has(gauge.measure) {
+                continue;
+            }
+            meter.release(held.amounts[gauge.measure]);
+            if used[gauge.measure] > 0 {
                 gauge.spend(meter, used[gauge.measure], now);
                 if let Some(alert) = self.limit.alert.as_ref().filter(|_| gauge.is_budget()) {
                     let spent = gauge.used(meter, now);
