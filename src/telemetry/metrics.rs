@@ -3,10 +3,9 @@
 use prometheus::core::{AtomicF64, AtomicU64, Collector, GenericCounterVec};
 use prometheus::{
     CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    IntGaugeVec, Opts, Registry,
 };
 
-use super::readings::Readings;
 use crate::exchange::Outcome;
 use crate::request::endpoint::Endpoint;
 
@@ -28,10 +27,10 @@ const INPUTS: [f64; 12] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 5
 
 /// The metrics of this process.
 pub struct Metrics {
-    registry: Registry,
-    requests: Vec<[IntCounter; Outcome::ALL.len()]>,
-    durations: Vec<Histogram>,
-    first_bytes: Vec<Histogram>,
+    pub(super) registry: Registry,
+    pub(super) requests: Vec<[IntCounter; Outcome::ALL.len()]>,
+    pub(super) durations: Vec<Histogram>,
+    pub(super) first_bytes: Vec<Histogram>,
     /// What pareto adds.
     pub overhead: Histogram,
     /// Calls to providers by status.
@@ -76,10 +75,10 @@ pub struct Metrics {
     pub token_estimate: HistogramVec,
     /// What was told of budgets, by how it went out.
     pub limit_alerts: IntCounterVec,
-    budget_used: GaugeVec,
-    limit_waiters: IntGauge,
-    ledger_sidecars: IntGauge,
-    ledger_losses: IntCounter,
+    pub(super) budget_used: GaugeVec,
+    pub(super) limit_waiters: IntGauge,
+    pub(super) ledger_sidecars: IntGauge,
+    pub(super) ledger_losses: IntCounter,
     /// Requests under way.
     pub active: IntGauge,
     /// Requests and responses that passed through unread.
@@ -88,24 +87,24 @@ pub struct Metrics {
     pub reloads: IntCounterVec,
     /// The generation in force.
     pub generation: IntGauge,
-    cache_entries: IntGauge,
-    cache_bytes: IntGaugeVec,
-    cache_evictions: IntCounter,
-    tier_up: IntGaugeVec,
-    tier_errors: IntCounterVec,
-    cache_refused: IntCounterVec,
-    cache_skipped: IntCounter,
-    redis_errors: IntCounter,
-    lock_attempts: IntCounter,
-    lock_failures: IntCounter,
-    flight_waiters: IntGauge,
-    batch_waiting: IntGauge,
-    burst_waiters: IntGauge,
-    breaker_state: IntGaugeVec,
-    breakers_shared: IntCounterVec,
-    connections: IntGaugeVec,
-    connections_opened: IntCounter,
-    connections_reused: IntCounter,
+    pub(super) cache_entries: IntGauge,
+    pub(super) cache_bytes: IntGaugeVec,
+    pub(super) cache_evictions: IntCounter,
+    pub(super) tier_up: IntGaugeVec,
+    pub(super) tier_errors: IntCounterVec,
+    pub(super) cache_refused: IntCounterVec,
+    pub(super) cache_skipped: IntCounter,
+    pub(super) redis_errors: IntCounter,
+    pub(super) lock_attempts: IntCounter,
+    pub(super) lock_failures: IntCounter,
+    pub(super) flight_waiters: IntGauge,
+    pub(super) batch_waiting: IntGauge,
+    pub(super) burst_waiters: IntGauge,
+    pub(super) breaker_state: IntGaugeVec,
+    pub(super) breakers_shared: IntCounterVec,
+    pub(super) connections: IntGaugeVec,
+    pub(super) connections_opened: IntCounter,
+    pub(super) connections_reused: IntCounter,
 }
 
 /// Makes and registers metrics; a name that clashes is a mistake in this file, found by its test.
@@ -378,59 +377,5 @@ impl Metrics {
     /// The histogram of waits for the first byte.
     pub fn first_byte(&self, endpoint: Endpoint) -> &Histogram {
         &self.first_bytes[endpoint as usize]
-    }
-
-    /// All metrics in Prometheus' text format.
-    ///
-    /// # Errors
-    /// The encoder's own.
-    pub fn text(&self, readings: &Readings) -> prometheus::Result<String> {
-        let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let catch_up = |counter: &IntCounter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
-        self.cache_entries.set(signed(readings.cache_entries));
-        self.cache_bytes.with_label_values(&["memory"]).set(signed(readings.cache_bytes));
-        self.cache_bytes.with_label_values(&["vectors"]).set(signed(readings.vector_bytes));
-        catch_up(&self.cache_evictions, readings.cache_evictions);
-        let (sidecars, losses, mut redis_errors) = readings.ledger;
-        self.ledger_sidecars.set(signed(sidecars));
-        catch_up(&self.ledger_losses, losses);
-        for (tier, bytes, up, errors) in &readings.tiers {
-            if let Some(bytes) = bytes {
-                self.cache_bytes.with_label_values(&[tier]).set(signed(*bytes));
-            }
-            self.tier_up.with_label_values(&[tier]).set(i64::from(*up));
-            if *tier == "redis" {
-                redis_errors += *errors;
-            }
-            catch_up(&self.tier_errors.with_label_values(&[tier]), *errors);
-        }
-        for (tier, reason, count) in &readings.refused {
-            catch_up(&self.cache_refused.with_label_values(&[tier, reason]), *count);
-        }
-        catch_up(&self.redis_errors, redis_errors);
-        catch_up(&self.cache_skipped, readings.skipped);
-        catch_up(&self.lock_attempts, readings.locks.0);
-        catch_up(&self.lock_failures, readings.locks.1);
-        self.flight_waiters.set(signed(readings.flight_waiters as u64));
-        self.limit_waiters.set(signed(readings.limit_waiters as u64));
-        self.budget_used.reset();
-        for (limit, share) in &readings.budgets {
-            self.budget_used.with_label_values(&[&**limit]).set(*share);
-        }
-        self.batch_waiting.set(signed(readings.batch_waiting as u64));
-        self.burst_waiters.set(signed(readings.burst_waiters as u64));
-        self.breaker_state.reset();
-        for (provider, state) in &readings.breakers {
-            self.breaker_state.with_label_values(&[provider.as_str()]).set(*state);
-        }
-        for (event, count) in &readings.breakers_shared {
-            catch_up(&self.breakers_shared.with_label_values(&[event]), *count);
-        }
-        for (provider, count) in &readings.connections {
-            self.connections.with_label_values(&[provider.as_str(), "active"]).set(*count);
-        }
-        catch_up(&self.connections_opened, readings.connections_opened);
-        catch_up(&self.connections_reused, readings.connections_reused);
-        TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
