@@ -15,6 +15,7 @@ mod head;
 mod hedge;
 mod instead;
 mod leg;
+mod lookup;
 mod metering;
 mod opening;
 mod passengers;

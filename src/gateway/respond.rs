@@ -2,7 +2,6 @@
 //! an error.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -13,9 +12,8 @@ use super::admission::Who;
 use super::decide::Decision;
 use super::fare::Fare;
 use super::head::{Note, Served};
+use super::lookup::Found;
 use crate::cache;
-use crate::cache::entry::Entry;
-use crate::cache::stored::{Freshness, Stored};
 use crate::coalesce::Seat;
 use crate::config::Mode;
 use crate::error::ApiError;
@@ -32,17 +30,6 @@ use crate::response::{Body, LiveBody};
 /// A JSON answer up to this many bytes is waited for, so that its headers can say what it cost
 /// and that it was stored; a larger one is streamed.
 const WAITED_FOR: usize = 256 * 1024;
-
-/// What a stored answer means for a request.
-enum Found {
-    /// Serve it.
-    Now(Served),
-    /// Serve it, and fetch a new one meanwhile.
-    Revalidate(Served),
-    /// Keep it for the case that the provider fails.
-    Spare(Bytes, Arc<Entry>),
-    Nothing,
-}
 
 impl Gateway {
     pub(super) async fn respond(
@@ -84,85 +71,6 @@ impl Gateway {
                 Ok(self.replayed(request, &entry, body, self.io.clock.now(), cache::Tier::Memory))
             }
             _ => fresh,
-        }
-    }
-
-    /// Looks in the cache: in memory, and where that has nothing fresh, in the tiers below it.
-    async fn look_up(&self, request: &ApiRequest<'_>, plan: &Plan, exchange: &mut Exchange) -> Found {
-        let Some(key) = plan.key.filter(|_| plan.cache.lookup) else { return Found::Nothing };
-        let mut found = self.kept.cache.find(&key);
-        if self.kept.cache.has_lower() && !self.is_fresh(plan, found.as_ref()) {
-            let below = self.kept.cache.fetch(key).await;
-            found = below.filter(|below| found.as_ref().is_none_or(|here| below.is_newer(here))).or(found);
-        }
-        self.judged(request, plan, exchange, found)
-    }
-
-    /// What is in memory by now.
-    fn stored(&self, request: &ApiRequest, plan: &Plan, exchange: &mut Exchange) -> Found {
-        let Some(key) = plan.key.filter(|_| plan.cache.lookup) else { return Found::Nothing };
-        self.judged(request, plan, exchange, self.kept.cache.find(&key))
-    }
-
-    /// What an entry means for a request.
-    fn judged(
-        &self,
-        request: &ApiRequest,
-        plan: &Plan,
-        exchange: &mut Exchange,
-        found: Option<cache::Found>,
-    ) -> Found {
-        let Some(cache::Found { entry, tier }) = found else { return Found::Nothing };
-        let now = self.io.clock.now();
-        let freshness = entry.freshness(&plan.cache, now);
-        if freshness == Freshness::Unusable {
-            return Found::Nothing;
-        }
-        let Ok(body) = entry.body(self.view(request)) else { return Found::Nothing };
-        if plan.cache.mode == Mode::Observe {
-            if freshness != Freshness::IfError {
-                exchange.observed = Some(Observed::Cache);
-            }
-            return Found::Nothing;
-        }
-        if freshness == Freshness::IfError {
-            return Found::Spare(body, entry);
-        }
-        let outcome = if entry.is_stale(now) { Outcome::Stale } else { Outcome::Hit };
-        let served = self.replayed(request, &entry, body, now, tier);
-        self.note_replay(exchange, &entry, outcome);
-        if freshness == Freshness::Fresh { Found::Now(served) } else { Found::Revalidate(served) }
-    }
-
-    pub(super) fn note_replay(&self, exchange: &mut Exchange, entry: &Entry, outcome: Outcome) {
-        exchange.outcome = outcome;
-        exchange.upstream = Duration::ZERO;
-        exchange.provider = Some(entry.provider.clone());
-        exchange.usage = entry.usage;
-        exchange.cost = entry.cost;
-    }
-
-    pub(super) fn replayed(
-        &self,
-        request: &ApiRequest,
-        entry: &Entry,
-        body: Bytes,
-        now: tokio::time::Instant,
-        tier: cache::Tier,
-    ) -> Served {
-        let mut headers = entry.headers.clone();
-        if request.wants_stream() != (entry.form == Form::Events) {
-            headers.insert(CONTENT_TYPE, if request.wants_stream() { EVENT_STREAM } else { JSON });
-        }
-        let ttl = entry.seconds_left(now);
-        Served {
-            status: entry.status,
-            headers,
-            body: Body::Whole(body),
-            note: Note::Hit { ttl, detail: if entry.is_stale(now) { "stale" } else { tier.name() } },
-            age: Some(entry.age(now)),
-            model: None,
-            attempts: 0,
         }
     }
 
@@ -284,17 +192,6 @@ impl Gateway {
             }
             Seat::Landed => Boarded::Found,
         }
-    }
-
-    /// Whether a fresh answer is stored.
-    fn has_fresh(&self, plan: &Plan, key: &CacheKey) -> bool {
-        let serves = plan.cache.lookup && plan.cache.mode == Mode::Act;
-        serves && self.is_fresh(plan, self.kept.cache.find(key).as_ref())
-    }
-
-    fn is_fresh(&self, plan: &Plan, found: Option<&cache::Found>) -> bool {
-        let now = self.io.clock.now();
-        found.is_some_and(|found| found.entry.freshness(&plan.cache, now) == Freshness::Fresh)
     }
 
     /// The response of a recording: at once where it streams, at its end where its end says more.
