@@ -1,13 +1,13 @@
 //! A target that speaks another API than the client: asked in its own words, its reply told in the
 //! client's before anything of it is recorded.
 
+mod heard;
+
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
-use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
@@ -16,18 +16,12 @@ use super::resume::Resumption;
 use crate::config::{Dialect, Provider};
 use crate::dialect::translator::Mistold;
 use crate::dialect::{self, Api, Prompt, Server, Stamp, Translator, Untranslatable, errors};
-use crate::io::upstream::{Call, Fault, Reply, ReplyBody, UpstreamError};
+use crate::io::upstream::{Call, Reply, UpstreamError};
 use crate::request::ApiRequest;
 use crate::response::headers::{EVENT_STREAM, JSON};
-use crate::response::usage::Usage;
 use crate::route::verdict::named_wait;
 use crate::route::{Route, Target, outbound};
-use crate::sse::{Decoder, Event, Item, Tail};
 
-/// The longest event translated, in bytes.
-const LONGEST_EVENT: usize = 64 << 20;
-/// The longest body translated, in bytes.
-const LONGEST_BODY: usize = 64 << 20;
 /// The version of Anthropic's API that is asked for: the one in which the models that take sampling
 /// parameters take them.
 const ANTHROPIC_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -38,8 +32,9 @@ const KEPT: [HeaderName; 4] = [
     HeaderName::from_static("tracestate"),
     HeaderName::from_static("baggage"),
 ];
-/// What a client sees of a provider that only keeps its connection awake.
-const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
+
+pub(super) use heard::{Heard, Report};
+use heard::{broken, gathered};
 
 /// How a target is asked.
 enum Way {
@@ -161,56 +156,6 @@ impl Wording {
     }
 }
 
-/// A reply in the client's words.
-pub(super) struct Heard {
-    pub(super) reply: Reply,
-    pub(super) report: Report,
-}
-
-impl From<Reply> for Heard {
-    fn from(reply: Reply) -> Self {
-        Self { reply, report: Report::default() }
-    }
-}
-
-/// What a provider has said so far of a reply under translation that the client's API may have no words for.
-#[derive(Default)]
-pub(super) struct Report(Option<Arc<Mutex<Reported>>>);
-
-/// What was reported.
-#[derive(Clone, Copy, Default)]
-struct Reported {
-    /// OpenAI's usage does not tell what is written to a cache for an hour from what is for five minutes.
-    usage: Option<Usage>,
-    paused: bool,
-}
-
-impl Reported {
-    fn by(translator: &Translator) -> Self {
-        Self { usage: translator.tokens().map(|tokens| tokens.usage), paused: translator.paused() }
-    }
-}
-
-impl Report {
-    fn of(reported: Reported) -> Self {
-        Self(Some(Arc::new(Mutex::new(reported))))
-    }
-
-    fn reported(&self) -> Reported {
-        self.0.as_ref().map(|reported| *reported.lock()).unwrap_or_default()
-    }
-
-    /// The tokens; `None` where nothing is translated, or nothing was reported.
-    pub(super) fn usage(&self) -> Option<Usage> {
-        self.reported().usage
-    }
-
-    /// Whether the provider paused, though the answer is told as whole.
-    pub(super) fn paused(&self) -> bool {
-        self.reported().paused
-    }
-}
-
 /// A request in a provider's words.
 #[derive(Clone)]
 pub(super) struct Words {
@@ -299,11 +244,7 @@ impl Words {
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         if head.status.is_success() && streams {
             head.headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
-            let decoder = Decoder::new(LONGEST_EVENT);
-            let reported = Arc::new(Mutex::new(Reported::default()));
-            let report = Report(Some(reported.clone()));
-            let told = Told { body, decoder, translator, reported, ready: VecDeque::new(), ended: false };
-            return Ok(Heard { reply: Reply { head, body: Box::new(told) }, report });
+            return Ok(Heard::streamed(head, body, translator));
         }
         head.headers.insert(header::CONTENT_TYPE, JSON);
         let whole = gathered(&mut *body).await?;
@@ -326,115 +267,10 @@ impl Words {
             }
             refusal.body
         };
-        let report = Report::of(Reported::by(&translator));
-        Ok(Heard { reply: Reply { head, body: Box::new(Whole(Some(told))) }, report })
+        Ok(Heard::whole(head, told, &translator))
     }
 }
 
 fn status(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY)
-}
-
-fn broken(what: &'static str) -> UpstreamError {
-    UpstreamError::new(Fault::Protocol, what)
-}
-
-async fn gathered(body: &mut dyn ReplyBody) -> Result<Bytes, UpstreamError> {
-    let mut whole = BytesMut::new();
-    while let Some(piece) = body.next().await? {
-        if whole.len() + piece.len() > LONGEST_BODY {
-            return Err(broken("the answer is too long to be translated"));
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(whole.freeze())
-}
-
-/// A body that was translated as a whole.
-struct Whole(Option<Bytes>);
-
-#[async_trait]
-impl ReplyBody for Whole {
-    async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
-        Ok(self.0.take())
-    }
-}
-
-/// A stream that is translated as it is read.
-struct Told {
-    body: Box<dyn ReplyBody>,
-    decoder: Decoder,
-    translator: Translator,
-    reported: Arc<Mutex<Reported>>,
-    ready: VecDeque<Bytes>,
-    ended: bool,
-}
-
-#[async_trait]
-impl ReplyBody for Told {
-    async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
-        loop {
-            if let Some(ready) = self.ready.pop_front() {
-                return Ok(Some(ready));
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            match self.body.next().await? {
-                Some(chunk) => {
-                    self.decoder.push(chunk);
-                    self.translate()?;
-                }
-                None => self.end()?,
-            }
-        }
-    }
-}
-
-impl Told {
-    /// Translates all whole events that have come. What only keeps the connection awake (comments,
-    /// Anthropic's pings) does so for the client's.
-    fn translate(&mut self) -> Result<(), UpstreamError> {
-        let mut awake = false;
-        loop {
-            match self.decoder.next_item() {
-                Err(_) => return Err(broken("an event was too long")),
-                Ok(None) => break,
-                Ok(Some(Item::Comment(_))) => awake = true,
-                Ok(Some(Item::Event(event))) => {
-                    awake |= event.name() == Some(b"ping");
-                    self.tell(&event)?;
-                }
-            }
-        }
-        if awake && self.ready.is_empty() {
-            self.ready.push_back(KEEP_ALIVE);
-        }
-        Ok(())
-    }
-
-    fn tell(&mut self, event: &Event) -> Result<(), UpstreamError> {
-        let told = self
-            .translator
-            .event(event)
-            .map_err(|why| UpstreamError::new(Fault::Protocol, why.to_string()))?;
-        self.ready.extend(told.iter().map(|event| event.bytes().clone()));
-        *self.reported.lock() = Reported::by(&self.translator);
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), UpstreamError> {
-        self.ended = true;
-        let decoder = std::mem::replace(&mut self.decoder, Decoder::new(LONGEST_EVENT));
-        match decoder.finish() {
-            Some(Tail::Truncated(_)) => {
-                return Err(UpstreamError::new(Fault::Cut, "the stream was cut inside an event"));
-            }
-            Some(Tail::Event(event)) => self.tell(&event)?,
-            None => {}
-        }
-        let told = self.translator.end();
-        self.ready.extend(told.iter().map(|event| event.bytes().clone()));
-        Ok(())
-    }
 }
