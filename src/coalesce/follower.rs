@@ -38,6 +38,8 @@ pub enum Followed {
     Landed,
     /// There is no leader any more, and nothing is recorded: somebody else must call.
     Lost,
+    /// The leader cannot be asked, and nothing is recorded: the call is made without it.
+    Alone,
 }
 
 /// One reading of the lease and the stream: holder, milliseconds left, records.
@@ -57,7 +59,11 @@ impl Follower {
         let mut asked = false;
         loop {
             if !asked {
-                asked = shared.ask(&self.token).await.is_ok();
+                // Who cannot ask would hear nothing before the lease ends.
+                if shared.ask(&self.token).await.is_err() {
+                    return self.broken_off(Followed::Alone);
+                }
+                asked = true;
             }
             let (holder, left, records) = match self.read().await {
                 Ok(reading) => reading,

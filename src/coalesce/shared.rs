@@ -153,7 +153,8 @@ impl SharedFlights {
 
     /// Takes a place on the flight under `key`, opening one where there is none.
     pub async fn board(self: &Arc<Self>, key: CacheKey) -> Place {
-        if !self.redis.is_up() {
+        // Who hears nothing would follow in the dark, until a lease ends.
+        if !self.redis.is_up() || self.redis.channels().is_deaf() {
             return Place::Alone;
         }
         self.attempts.fetch_add(1, Relaxed);

@@ -5,6 +5,7 @@ mod limits;
 mod routes;
 mod rules;
 mod storage;
+mod tls;
 
 use std::time::Duration;
 
@@ -28,18 +29,18 @@ pub(super) fn load(text: &str, environment: &Environment) -> Result<Config, Vec<
     let mut root = yaml::read(text, &mut report);
     structure::expand(&mut root, &Path::default(), environment, &mut report);
     let file = structure::read(root, &mut report);
-    let config = meant(file, &mut report);
+    let config = meant(file, environment, &mut report);
     let problems = report.into_problems();
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
 /// The configuration without a file.
 pub(super) fn built_in() -> Config {
-    meant(File::default(), &mut Report::default())
+    meant(File::default(), &Environment::fixed(&[], &[]), &mut Report::default())
 }
 
 /// What the file means. Where something is wrong it is reported, and the result must not be used.
-fn meant(file: File, report: &mut Report) -> Config {
+fn meant(file: File, environment: &Environment, report: &mut Report) -> Config {
     check_sizes(&file, report);
     check_listeners(&file, report);
     let tenants = tenants(&file, report);
@@ -56,7 +57,7 @@ fn meant(file: File, report: &mut Report) -> Config {
         },
         max_body: file.max_body.0,
         client: client(&file, report),
-        storage: storage::storage(&file.storage, report),
+        storage: storage::storage(&file.storage, environment, report),
         providers,
         routes,
         tenants,

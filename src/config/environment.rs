@@ -32,7 +32,11 @@ impl Environment {
         }
     }
 
-    fn file(&self, path: &str) -> io::Result<String> {
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// It is not there, may not be read, or is no text.
+    pub(super) fn file(&self, path: &str) -> io::Result<String> {
         match &self.0 {
             Source::Process => std::fs::read_to_string(path),
             Source::Fixed { files, .. } => {

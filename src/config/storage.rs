@@ -51,4 +51,15 @@ pub struct Redis {
     pub timeout: Duration,
     /// How long a lease lasts without being renewed.
     pub lease: Duration,
+    /// What encrypted connections are made with.
+    pub tls: Tls,
+}
+
+/// What encrypted connections to a Redis are made with, in PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// The authorities that its certificate must come from; none: the system's.
+    pub ca: Option<String>,
+    /// What a server is shown that asks for it: certificates, and the key of the first.
+    pub client: Option<(String, Secret)>,
 }

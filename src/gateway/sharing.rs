@@ -41,7 +41,7 @@ impl Gateway {
                         Some(Followed::Landed) => {}
                         // What has begun elsewhere cannot go on here: dropped, it ends as broken off.
                         None if recording.is_from_elsewhere() => return,
-                        None => break,
+                        Some(Followed::Alone) | None => break,
                     }
                 }
             }

@@ -8,6 +8,7 @@
 
 pub mod channels;
 mod connect;
+mod sentinels;
 
 use std::sync::Arc;
 use std::sync::Weak;
@@ -15,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use redis::{FromRedisValue, Pipeline, RedisError, RedisResult, Script, ServerErrorKind};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,6 +29,8 @@ use connect::{Connection, Server};
 const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// A connection that held for this long was a good one.
 const HELD: Duration = Duration::from_secs(10);
+/// Between two words in the log about commands that are refused.
+const RETOLD: Duration = Duration::from_secs(60);
 /// Nobody waits for a connection to be made.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -38,6 +42,8 @@ pub struct Redis {
     broken: Arc<Notify>,
     connected: Notify,
     errors: AtomicU64,
+    /// When a refused command was last told of.
+    told: Mutex<Option<Instant>>,
     channels: Channels,
 }
 
@@ -58,6 +64,7 @@ impl Redis {
             broken: Arc::default(),
             connected: Notify::new(),
             errors: AtomicU64::new(0),
+            told: Mutex::default(),
             channels: Channels::default(),
             settings,
         });
@@ -139,8 +146,9 @@ impl Redis {
             Err(_) => None,
         };
         self.errors.fetch_add(1, Relaxed);
-        if failed.as_ref().is_none_or(|error| self.breaks(error)) {
-            self.break_off(&current, failed.as_ref());
+        match &failed {
+            Some(error) if !self.breaks(error) => self.refused(error),
+            _ => self.break_off(&current, failed.as_ref()),
         }
         Err(Away)
     }
@@ -154,6 +162,15 @@ impl Redis {
             Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => true,
             Io | Parse => true,
             _ => error.is_unrecoverable_error() || error.is_timeout(),
+        }
+    }
+
+    /// A command was refused: for want of memory, or of a right that the user does not have.
+    fn refused(&self, error: &RedisError) {
+        let mut told = self.told.lock();
+        if told.is_none_or(|told| told.elapsed() >= RETOLD) {
+            *told = Some(Instant::now());
+            tracing::warn!(%error, "Redis refuses a command");
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::tls::tls;
 use super::{Report, some_time};
+use crate::config::Environment;
 use crate::config::file::storage::{
     Counts as WrittenCounts, Disk as WrittenDisk, Redis as WrittenRedis, Storage as Written,
 };
@@ -17,7 +19,7 @@ const LEAST_DISK: u64 = 256 << 20;
 const LEAST_KEY: usize = 32;
 
 /// Where stored answers live.
-pub(super) fn storage(written: &Written, report: &mut Report) -> Storage {
+pub(super) fn storage(written: &Written, environment: &Environment, report: &mut Report) -> Storage {
     let section = Path::from("storage");
     let (list, keys) = (section.key("encryption_key"), &written.encryption_key.0);
     for (index, key) in keys.iter().enumerate() {
@@ -34,9 +36,15 @@ pub(super) fn storage(written: &Written, report: &mut Report) -> Storage {
     Storage {
         memory: written.memory.0,
         disk: disk(&written.disk, &section.key("disk"), report),
-        redis: redis(&written.redis, &section.key("redis"), report),
+        redis: redis(&written.redis, environment, &section.key("redis"), report),
         breakers: written.redis.breakers.0,
-        counts: counts(&written.counts, written.redis.url.as_ref(), &section.key("counts"), report),
+        counts: counts(
+            &written.counts,
+            written.redis.url.as_ref(),
+            environment,
+            &section.key("counts"),
+            report,
+        ),
         encryption_keys: keys.clone(),
     }
 }
@@ -58,7 +66,12 @@ fn disk(written: &WrittenDisk, path: &Path, report: &mut Report) -> Option<Disk>
     Some(Disk { path: directory.into(), size })
 }
 
-fn redis(written: &WrittenRedis, path: &Path, report: &mut Report) -> Option<Redis> {
+fn redis(
+    written: &WrittenRedis,
+    environment: &Environment,
+    path: &Path,
+    report: &mut Report,
+) -> Option<Redis> {
     prefix(&written.prefix, path, report);
     let (timeout, lease) = times(written.timeout, written.lease, path, report);
     let Some(url) = &written.url else {
@@ -67,12 +80,14 @@ fn redis(written: &WrittenRedis, path: &Path, report: &mut Report) -> Option<Red
         }
         return None;
     };
-    Some(Redis { url: url.clone(), prefix: written.prefix.clone(), timeout, lease })
+    let tls = tls(&written.tls, url, environment, &path.key("tls"), report);
+    Some(Redis { url: url.clone(), prefix: written.prefix.clone(), timeout, lease, tls })
 }
 
 fn counts(
     written: &WrittenCounts,
     stored: Option<&RedisUrl>,
+    environment: &Environment,
     path: &Path,
     report: &mut Report,
 ) -> Option<Counts> {
@@ -96,7 +111,8 @@ fn counts(
             format!("is where answers are stored, which make room by dropping whatever is there; {other}"),
         );
     }
-    let redis = Redis { url: url.clone(), prefix: written.prefix.clone(), timeout, lease };
+    let tls = tls(&written.tls, url, environment, &path.key("tls"), report);
+    let redis = Redis { url: url.clone(), prefix: written.prefix.clone(), timeout, lease, tls };
     Some(Counts { redis, on_loss: written.on_ledger_loss })
 }
 

@@ -62,6 +62,8 @@ pub struct Redis {
     /// redis://HOST:PORT/DATABASE, rediss:// for TLS, `redis+sentinel://HOST:PORT,HOST:PORT/MASTER`,
     /// `redis+cluster://HOST:PORT,HOST:PORT`; USER:PASSWORD@ before the hosts. Off unless given.
     pub url: Option<RedisUrl>,
+    /// What encrypted connections are made with.
+    pub tls: Tls,
     /// What all keys begin with. Sidecars with the same prefix share.
     pub prefix: String,
     /// How long one look-up or store may take; the first that takes longer is the last until Redis
@@ -79,12 +81,26 @@ impl Default for Redis {
     fn default() -> Self {
         Self {
             url: None,
+            tls: Tls::default(),
             prefix: "pareto".to_owned(),
             timeout: milliseconds(50),
             lease: seconds(5),
             breakers: Toggle(true),
         }
     }
+}
+
+/// What encrypted connections to a Redis are made with: files in PEM. Only where its URL begins with
+/// rediss.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Certificates of the authorities to trust, and no others; the system's unless given.
+    pub ca: Option<String>,
+    /// The certificate to show to a server that asks for one; none unless given.
+    pub certificate: Option<String>,
+    /// The private key of that certificate.
+    pub key: Option<String>,
 }
 
 /// Shares what limits count with other sidecars.
@@ -94,6 +110,8 @@ pub struct Counts {
     /// A Redis, written as `storage.redis.url`, but not that database: what is stored there makes room for
     /// other things, and counts must not. Off unless given.
     pub redis: Option<RedisUrl>,
+    /// What encrypted connections are made with.
+    pub tls: Tls,
     /// What all keys begin with. Sidecars with the same prefix share.
     pub prefix: String,
     /// How long one round trip may take; the first that takes longer is the last until Redis answers in
@@ -109,6 +127,7 @@ impl Default for Counts {
     fn default() -> Self {
         Self {
             redis: None,
+            tls: Tls::default(),
             prefix: "pareto".to_owned(),
             timeout: milliseconds(50),
             lease: seconds(10),

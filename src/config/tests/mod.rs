@@ -3,6 +3,7 @@
 mod defaults;
 mod limits;
 mod problems;
+mod redis;
 mod references;
 mod reload;
 mod retrieval;

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use parking_lot::Mutex;
-use redis::aio::PubSubSink;
+use redis::ErrorKind;
+use redis::aio::{PubSub, PubSubSink};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
@@ -18,8 +19,8 @@ use super::{CONNECT, Redis};
 
 /// Messages that may wait for one listener. One who is behind is told to look.
 const QUEUE: usize = 64;
-/// Between two attempts to connect.
-const REST: Duration = Duration::from_millis(200);
+/// Between two attempts to connect; after one where nothing may be heard.
+const REST: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
 /// Who listens to what.
 #[derive(Default)]
@@ -27,6 +28,7 @@ pub struct Channels {
     listeners: Mutex<HashMap<String, Vec<Listener>>>,
     next: AtomicU64,
     changes: Mutex<Option<mpsc::UnboundedSender<Change>>>,
+    deaf: AtomicBool,
 }
 
 /// One who listens.
@@ -72,6 +74,25 @@ impl Channels {
         self.change(Change::Subscribe(channel.clone()));
         drop(listeners);
         Listening { channels: self, channel, id, messages, missed }
+    }
+
+    /// Whether Redis refuses to tell this user what is published: what is waited for by hearing is then
+    /// better not waited for.
+    pub fn is_deaf(&self) -> bool {
+        self.deaf.load(Relaxed)
+    }
+
+    async fn subscribe(&self, sink: &mut PubSubSink, channel: &str) -> bool {
+        match timeout(CONNECT, sink.subscribe(channel)).await {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) if matches!(error.kind(), ErrorKind::Server(_)) => {
+                if !self.deaf.swap(true, Relaxed) {
+                    tracing::warn!(%error, "Redis lets its user hear no messages; calls under way are not shared");
+                }
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+        false
     }
 
     fn change(&self, change: Change) {
@@ -124,58 +145,61 @@ pub(super) async fn listen(redis: Weak<Redis>) {
         if held.is_up()
             && let Ok(Ok(heard)) = timeout(CONNECT, held.server.listen()).await
         {
-            let (changes, mut to_do) = mpsc::unbounded_channel();
-            let channels: Vec<String> = {
-                let listeners = held.channels.listeners.lock();
-                *held.channels.changes.lock() = Some(changes);
-                listeners.keys().cloned().collect()
-            };
-            let (mut sink, mut messages) = heard.split();
-            let broken = held.broken.clone();
-            for channel in channels {
-                if !subscribed(&mut sink, &channel).await {
-                    break;
-                }
-                held.channels.tell(&channel, &Message::Look);
-            }
-            drop(held);
-            let broken = broken.notified();
-            tokio::pin!(broken);
-            loop {
-                let next = tokio::select! {
-                    message = messages.next() => message.map(Ok),
-                    change = to_do.recv() => change.map(Err),
-                    () = &mut broken => None,
-                };
-                let (Some(next), Some(held)) = (next, redis.upgrade()) else { break };
-                let done = match next {
-                    Ok(message) => {
-                        let payload = Message::Heard(message.get_payload_bytes().to_vec());
-                        held.channels.tell(message.get_channel_name(), &payload);
-                        true
-                    }
-                    Err(Change::Subscribe(channel)) => {
-                        let done = subscribed(&mut sink, &channel).await;
-                        held.channels.tell(&channel, &Message::Look);
-                        done
-                    }
-                    Err(Change::Unsubscribe(channel)) => {
-                        // Somebody may have come since.
-                        let wanted = held.channels.listeners.lock().contains_key(&channel);
-                        wanted || matches!(timeout(CONNECT, sink.unsubscribe(&channel)).await, Ok(Ok(())))
-                    }
-                };
-                if !done {
-                    break;
-                }
-            }
+            hear(&redis, held, heard).await;
         } else {
             drop(held);
         }
-        sleep(REST).await;
+        let deaf = redis.upgrade().is_some_and(|redis| redis.channels.is_deaf());
+        sleep(if deaf { REST.1 } else { REST.0 }).await;
     }
 }
 
-async fn subscribed(sink: &mut PubSubSink, channel: &str) -> bool {
-    matches!(timeout(CONNECT, sink.subscribe(channel)).await, Ok(Ok(())))
+/// Hears what is published, until the connection breaks.
+async fn hear(redis: &Weak<Redis>, held: Arc<Redis>, heard: PubSub) {
+    let (changes, mut to_do) = mpsc::unbounded_channel();
+    let channels: Vec<String> = {
+        let listeners = held.channels.listeners.lock();
+        *held.channels.changes.lock() = Some(changes);
+        listeners.keys().cloned().collect()
+    };
+    let (mut sink, mut messages) = heard.split();
+    let broken = held.broken.clone();
+    for channel in channels {
+        if !held.channels.subscribe(&mut sink, &channel).await {
+            return;
+        }
+        held.channels.tell(&channel, &Message::Look);
+    }
+    held.channels.deaf.store(false, Relaxed);
+    drop(held);
+    let broken = broken.notified();
+    tokio::pin!(broken);
+    loop {
+        let next = tokio::select! {
+            message = messages.next() => message.map(Ok),
+            change = to_do.recv() => change.map(Err),
+            () = &mut broken => None,
+        };
+        let (Some(next), Some(held)) = (next, redis.upgrade()) else { return };
+        let done = match next {
+            Ok(message) => {
+                let payload = Message::Heard(message.get_payload_bytes().to_vec());
+                held.channels.tell(message.get_channel_name(), &payload);
+                true
+            }
+            Err(Change::Subscribe(channel)) => {
+                let done = held.channels.subscribe(&mut sink, &channel).await;
+                held.channels.tell(&channel, &Message::Look);
+                done
+            }
+            Err(Change::Unsubscribe(channel)) => {
+                // Somebody may have come since.
+                let wanted = held.channels.listeners.lock().contains_key(&channel);
+                wanted || matches!(timeout(CONNECT, sink.unsubscribe(&channel)).await, Ok(Ok(())))
+            }
+        };
+        if !done {
+            return;
+        }
+    }
 }

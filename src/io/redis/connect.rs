@@ -5,13 +5,12 @@ use std::time::Duration;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::cluster_async::ClusterConnection;
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo,
-    Pipeline, RedisConnectionInfo, RedisResult, ScriptInvocation, TlsMode,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, FromRedisValue,
+    IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisResult, ScriptInvocation, TlsCertificates,
 };
-use tokio::sync::Mutex;
 
+use super::sentinels::Sentinels;
 use crate::config::storage::Redis as Settings;
 use crate::config::{RedisUrl, Topology};
 
@@ -23,8 +22,7 @@ pub(super) struct Server {
 
 enum Kind {
     Single(Box<Client>),
-    // Its look-ups change what it knows of the Sentinels.
-    Sentinel(Box<Mutex<SentinelClient>>),
+    Sentinel(Box<Sentinels>),
     /// The client, and the nodes one of which hears what is published at any.
     Cluster(Box<ClusterClient>, Vec<ConnectionInfo>),
 }
@@ -44,7 +42,18 @@ fn address(url: &RedisUrl, host: &str, port: u16) -> ConnectionAddr {
     }
 }
 
-fn infos(url: &RedisUrl) -> RedisResult<Vec<ConnectionInfo>> {
+/// What encrypted connections are made with.
+pub(super) fn certificates(settings: &Settings) -> TlsCertificates {
+    let client = settings.tls.client.as_ref().map(|(certificate, key)| ClientTlsConfig {
+        client_cert: certificate.clone().into_bytes(),
+        client_key: key.expose().as_bytes().to_vec(),
+    });
+    TlsCertificates { client_tls: client, root_cert: settings.tls.ca.clone().map(String::into_bytes) }
+}
+
+/// How each node of the URL is connected to.
+pub(super) fn infos(settings: &Settings) -> RedisResult<Vec<ConnectionInfo>> {
+    let url = &settings.url;
     let mut login = RedisConnectionInfo::default().set_db(i64::from(url.database));
     if let Some(username) = &url.username {
         login = login.set_username(username);
@@ -53,7 +62,11 @@ fn infos(url: &RedisUrl) -> RedisResult<Vec<ConnectionInfo>> {
         login = login.set_password(password.expose());
     }
     let node = |(host, port): &(String, u16)| {
-        Ok(address(url, host, *port).into_connection_info()?.set_redis_settings(login.clone()))
+        let info = address(url, host, *port).into_connection_info()?.set_redis_settings(login.clone());
+        if !url.tls {
+            return Ok(info);
+        }
+        Ok(Client::build_with_tls(info, certificates(settings))?.get_connection_info().clone())
     };
     url.nodes.iter().map(node).collect()
 }
@@ -62,16 +75,16 @@ impl Server {
     pub(super) fn new(settings: &Settings, connect: Duration) -> RedisResult<Self> {
         let url = &settings.url;
         let kind = match &url.topology {
-            Topology::Single => Kind::Single(Box::new(Client::open(infos(url)?.remove(0))?)),
-            Topology::Sentinel(master) => Kind::Sentinel(Box::new(Mutex::new(sentinel(url, master)?))),
+            Topology::Single => Kind::Single(Box::new(Client::open(infos(settings)?.remove(0))?)),
+            Topology::Sentinel(master) => Kind::Sentinel(Box::new(Sentinels::new(settings, master)?)),
             Topology::Cluster => {
-                let nodes = infos(url)?;
+                let nodes = infos(settings)?;
                 let mut builder = ClusterClientBuilder::new(nodes.clone())
                     .connection_timeout(connect)
                     .response_timeout(settings.timeout)
                     .retries(3);
                 if url.tls {
-                    builder = builder.tls(TlsMode::Secure);
+                    builder = builder.certs(certificates(settings));
                 }
                 Kind::Cluster(Box::new(builder.build()?), nodes)
             }
@@ -87,9 +100,9 @@ impl Server {
             Kind::Single(client) => {
                 Connection::One(client.get_multiplexed_async_connection_with_config(&self.config).await?)
             }
-            Kind::Sentinel(client) => {
-                let mut client = client.lock().await;
-                Connection::One(client.get_async_connection_with_config(&self.config).await?)
+            Kind::Sentinel(sentinels) => {
+                let client = sentinels.master().await?;
+                Connection::One(client.get_multiplexed_async_connection_with_config(&self.config).await?)
             }
             Kind::Cluster(client, _) => Connection::Cluster(client.get_async_connection().await?),
         })
@@ -99,10 +112,7 @@ impl Server {
     pub(super) async fn listen(&self) -> RedisResult<PubSub> {
         match &self.kind {
             Kind::Single(client) => client.get_async_pubsub().await,
-            Kind::Sentinel(client) => {
-                let client = client.lock().await.async_get_client().await?;
-                client.get_async_pubsub().await
-            }
+            Kind::Sentinel(sentinels) => sentinels.master().await?.get_async_pubsub().await,
             Kind::Cluster(_, nodes) => {
                 let mut last = None;
                 for node in nodes {
@@ -115,23 +125,6 @@ impl Server {
             }
         }
     }
-}
-
-fn sentinel(url: &RedisUrl, master: &str) -> RedisResult<SentinelClient> {
-    // Sentinels are asked as they are: credentials and TLS are for the servers they name.
-    let sentinels = url.nodes.iter().map(|(host, port)| ConnectionAddr::Tcp(host.clone(), *port));
-    let mut builder = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?
-        .set_client_to_redis_db(i64::from(url.database));
-    if url.tls {
-        builder = builder.set_client_to_redis_tls_mode(TlsMode::Secure);
-    }
-    if let Some(username) = &url.username {
-        builder = builder.set_client_to_redis_username(username);
-    }
-    if let Some(password) = &url.password {
-        builder = builder.set_client_to_redis_password(password.expose());
-    }
-    builder.build()
 }
 
 impl Connection {

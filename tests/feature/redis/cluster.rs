@@ -8,9 +8,16 @@ use crate::harness::{Pareto, Redis, free_port, provider, within};
 
 /// Three nodes that know each other and have all slots.
 pub(super) async fn cluster() -> [Redis; 3] {
-    let nodes = [node().await, node().await, node().await];
-    let addresses: Vec<_> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+    let nodes = [node(&[]).await, node(&[]).await, node(&[]).await];
+    let ports = nodes.each_ref().map(|node| node.port);
+    join(nodes, ports, &[]).await
+}
+
+/// Makes a cluster of nodes that `redis-cli` reaches at these ports with these options.
+pub(super) async fn join(nodes: [Redis; 3], ports: [u16; 3], options: &[&str]) -> [Redis; 3] {
+    let addresses = ports.map(|port| format!("127.0.0.1:{port}"));
     let made = Command::new("redis-cli")
+        .args(options)
         .args(["--cluster", "create"])
         .args(&addresses)
         .args(["--cluster-replicas", "0", "--cluster-yes"])
@@ -26,12 +33,15 @@ pub(super) async fn cluster() -> [Redis; 3] {
     nodes
 }
 
-async fn node() -> Redis {
+/// A node that is to be one of a cluster.
+pub(super) async fn node(options: &[String]) -> Redis {
     let bus = free_port().to_string();
-    Redis::with(&["--cluster-enabled", "yes", "--cluster-port", &bus]).await
+    let mut all = vec!["--cluster-enabled", "yes", "--cluster-port", &bus];
+    all.extend(options.iter().map(String::as_str));
+    Redis::with(&all).await
 }
 
-fn keys(nodes: &[Redis]) -> usize {
+pub(super) fn keys(nodes: &[Redis]) -> usize {
     nodes
         .iter()
         .map(|node| node.cli(&["KEYS", "pareto:{*}"]).lines().filter(|key| key.ends_with('}')).count())

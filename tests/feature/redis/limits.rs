@@ -25,7 +25,7 @@ async fn together<const N: usize>(settings: &str) -> [Pareto; N] {
 }
 
 /// Waits until all know of all.
-async fn joined(all: &[Pareto]) {
+pub(super) async fn joined(all: &[Pareto]) {
     // Each asks once, and thereby learns of those before it.
     for pareto in all.iter().chain(all) {
         pareto.admin(Method::GET, "/limits").await;

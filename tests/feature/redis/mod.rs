@@ -7,6 +7,7 @@ mod flights;
 mod limits;
 mod outages;
 mod tier;
+mod tls;
 mod vectors;
 
 use crate::harness::{Pareto, Redis};

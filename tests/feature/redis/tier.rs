@@ -6,7 +6,7 @@ use super::{in_use, sidecars, sidecars_with};
 use crate::harness::{Pareto, Redis, within};
 
 /// Waits until some key holds an entry.
-async fn stored(redis: &Redis) -> String {
+pub(super) async fn stored(redis: &Redis) -> String {
     within("an entry in Redis", async {
         loop {
             let keys = redis.cli(&["KEYS", "pareto:{*"]);
