@@ -24,8 +24,11 @@ use crate::response::price::Cost;
 
 /// Says who sent it: `t=SECONDS,v1=HEX`, the HMAC-SHA256 of `SECONDS.BODY`.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-pareto-signature");
-/// Webhooks that are posted to at the same time.
+/// Posts under way at the same time; one that will be tried again later is not.
 const AT_ONCE: usize = 16;
+/// Alerts on their way to a webhook, those that wait for another try included; what comes beyond is only
+/// logged and counted as failed.
+const MOST: usize = 1000;
 /// How often one is tried, and how long after the first time; doubled each time.
 const TRIES: u32 = 6;
 const BACKOFF: Duration = Duration::from_secs(1);
@@ -41,7 +44,7 @@ const TIMEOUTS: ProviderTimeouts = ProviderTimeouts {
 /// nothing can come any more. `current` must not keep that generation: the counts it holds are what
 /// alarms come from.
 pub async fn tell(mut alarms: Receiver<Alarm>, current: impl Fn() -> Option<Arc<Gateway>>) {
-    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let (room, lines) = (Arc::new(Semaphore::new(MOST)), Arc::new(Semaphore::new(AT_ONCE)));
     while let Some(alarm) = alarms.recv().await {
         let Some(gateway) = current() else { return };
         let limit = gateway.config.limits.iter().find(|limit| *limit.name == *alarm.limit);
@@ -50,14 +53,22 @@ pub async fn tell(mut alarms: Receiver<Alarm>, current: impl Fn() -> Option<Arc<
         };
         let told = Told::new(&alarm, limit, &gateway);
         tracing::warn!(limit = &*alarm.limit, subject = %told.subject, alert = told.kind, "{}", told.message);
-        gateway.kept.telemetry.metrics.limit_alerts.with_label_values(&[&*alarm.limit, "logged"]).inc();
-        let (Some(room), Some(hook)) = (room.clone().acquire_owned().await.ok(), hook(&alert)) else {
+        let count = |gateway: &Gateway, limit: &str, result| {
+            gateway.kept.telemetry.metrics.limit_alerts.with_label_values(&[limit, result]).inc();
+        };
+        count(&gateway, &alarm.limit, "logged");
+        let Some(hook) = hook(&alert) else { continue };
+        // Whoever is told next must not wait for a webhook that hangs.
+        let Ok(place) = room.clone().try_acquire_owned() else {
+            tracing::error!(webhook = %hook.url, "an alert was not posted: too many are on their way");
+            count(&gateway, &alarm.limit, "failed");
             continue;
         };
+        let lines = lines.clone();
         tokio::spawn(async move {
-            let result = gateway.post(&hook, alert.secret.as_ref(), &told.body).await;
-            gateway.kept.telemetry.metrics.limit_alerts.with_label_values(&[&*alarm.limit, result]).inc();
-            drop(room);
+            let result = gateway.post(&hook, alert.secret.as_ref(), &told.body, &lines).await;
+            count(&gateway, &alarm.limit, result);
+            drop(place);
         });
     }
 }
@@ -139,9 +150,17 @@ impl Gateway {
     }
 
     /// Posts until it is taken, refused, or tried often enough: `delivered`, `refused` or `failed`.
-    async fn post(&self, hook: &Arc<Provider>, secret: Option<&Secret>, body: &Bytes) -> &'static str {
+    /// Each try takes one of `lines`.
+    async fn post(
+        &self,
+        hook: &Arc<Provider>,
+        secret: Option<&Secret>,
+        body: &Bytes,
+        lines: &Semaphore,
+    ) -> &'static str {
         let mut pause = BACKOFF;
         for attempt in 1..=TRIES {
+            let line = lines.acquire().await;
             let mut fields = HeaderMap::with_capacity(2);
             fields.insert(CONTENT_TYPE, JSON);
             if let Some(value) = secret.and_then(|secret| headers::text(signature(secret, self.unix(), body)))
@@ -170,6 +189,7 @@ impl Gateway {
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "no answer in time".to_owned(),
             };
+            drop(line);
             tracing::warn!(webhook = %hook.url, attempt, problem, "an alert was not taken");
             if attempt < TRIES {
                 tokio::time::sleep(pause).await;

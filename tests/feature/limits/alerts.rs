@@ -75,3 +75,21 @@ async fn a_webhook_that_fails_is_tried_again_and_keeps_nobody_waiting() {
         hook.calls().iter().all(|call| call.headers.iter().all(|(name, _)| name != "x-pareto-signature"))
     );
 }
+
+#[tokio::test]
+async fn a_webhook_that_hangs_keeps_nobody_from_being_told() {
+    let hook = provider().await;
+    hook.hold(Hold::BeforeHead);
+    let pareto = Pareto::start(&format!(
+        "limits: [{{per: tenant, requests: 1/day, alert: {{at: [100%], forecast: false, webhook: '{}/echo'}}}}]",
+        hook.url()
+    ))
+    .await;
+    for tenant in 0..20 {
+        assert_eq!(ask(&pareto, &format!("t{tenant}"), "hello").await.status, 200);
+    }
+    told(&pareto, "logged", 20.0).await;
+    assert!(hook.total() < 20, "not all at the same time");
+    hook.release();
+    told(&pareto, "delivered", 20.0).await;
+}
