@@ -91,7 +91,7 @@ impl Lower {
     }
 
     /// Agrees with other sidecars on what is purged from now on.
-    pub(super) fn agree(&self, memories: &Memories, purges: &Arc<Mutex<Purges>>) {
+    pub(super) fn agree(&self, memories: &Arc<Memories>, purges: &Arc<Mutex<Purges>>) {
         if let Some(redis) = &self.parts.redis {
             let secret = self.secret.lock().take();
             tokio::spawn(redis.clone().agree(memories.clone(), purges.clone(), secret));
@@ -192,7 +192,7 @@ impl Lower {
         if let Some(redis) = &self.parts.redis {
             redis.purge(purge);
         }
-        if let Some(disk) = &self.parts.disk {
+        if let Some(disk) = self.parts.disk.as_ref().filter(|_| !purge.is_of_any_store()) {
             disk.purged(generation, purge);
         }
     }

@@ -115,7 +115,35 @@ impl Purges {
     }
 }
 
+/// What tags of searches of a vector store begin with; its id follows.
+const STORE: &str = "vector_store:";
+
 impl Purge {
+    /// What follows from a write to this vector store, or to a file that may be in any (`None`): answers to
+    /// searches of the one, and whatever else is remembered of it or of all.
+    pub fn of_store(store: Option<&str>) -> Self {
+        Self { tag: Some(Self::store_tag(store.unwrap_or_default())), ..Self::default() }
+    }
+
+    /// What answers to searches of a vector store are marked with.
+    pub fn store_tag(store: &str) -> String {
+        format!("{STORE}{store}")
+    }
+
+    /// The vector store it is about, or all of them (`Some(None)`); `None` where it is about none.
+    pub fn store(&self) -> Option<Option<&str>> {
+        if *self == Self::default() {
+            return Some(None);
+        }
+        let store = self.tag.as_deref()?.strip_prefix(STORE)?;
+        Some((!store.is_empty()).then_some(store))
+    }
+
+    /// Whether it only tells that a file was written: no answer is marked with that.
+    pub(super) fn is_of_any_store(&self) -> bool {
+        self.tag.as_deref() == Some(STORE)
+    }
+
     /// Whether it describes what is `stored`.
     pub fn covers(&self, stored: &dyn Stored) -> bool {
         let is =

@@ -153,6 +153,9 @@ impl Shared {
     /// Tells the other sidecars of a purge, at once or when Redis is back.
     pub fn purge(&self, purge: &Purge) {
         let mut unsent = self.unsent.lock();
+        if unsent.back() == Some(purge) {
+            return;
+        }
         if unsent.len() == UNSENT {
             unsent.clear();
             unsent.push_back(Purge::default());
@@ -176,7 +179,7 @@ impl Shared {
     /// keys entries with; none where it is derived and must not lie in Redis.
     pub(super) async fn agree(
         self: Arc<Self>,
-        memories: Memories,
+        memories: Arc<Memories>,
         purges: Arc<Mutex<Purges>>,
         mut secret: Option<(SharedSecret, Adopt)>,
     ) {
@@ -280,8 +283,6 @@ fn described(fields: &[Value]) -> Purge {
 
 fn take(generation: u64, purge: Purge, memories: &Memories, purges: &Mutex<Purges>) {
     let mut purges = purges.lock();
-    for memory in memories.iter() {
-        memory.sweep(&|stored| stored.marks().generation < generation && purge.covers(stored));
-    }
+    memories.purge(&purge, &|stored| stored.marks().generation < generation && purge.covers(stored));
     purges.add(generation, purge);
 }

@@ -9,7 +9,7 @@ use super::embed::Groups;
 use super::storage::Storage;
 use super::{Gateway, Kept};
 use crate::cache::memory::Memory;
-use crate::cache::tiers::Tiers;
+use crate::cache::tiers::{Memories, Tiers};
 use crate::cache::{Cache, Purge};
 use crate::coalesce::Flights;
 use crate::config::{Config, Switch};
@@ -43,7 +43,17 @@ impl Kept {
         let vectors = config.storage.memory / VECTORS_SHARE;
         let answers = Arc::new(Memory::new(config.storage.memory - memo - vectors));
         let vectors = Arc::new(Memory::new(vectors));
-        let tiers = Arc::new(Tiers::new([answers.clone() as _, vectors.clone() as _].into(), lower, purges));
+        let (stores, seen) = (Arc::<Stores>::default(), Arc::<Seen>::default());
+        let memories = Memories::new([answers.clone() as _, vectors.clone() as _], {
+            let (stores, seen) = (stores.clone(), seen.clone());
+            Box::new(move |purge| {
+                if let Some(store) = purge.store() {
+                    stores.wrote(store);
+                    seen.wrote(store);
+                }
+            })
+        });
+        let tiers = Arc::new(Tiers::new(memories, lower, purges));
         let mut seed = [0; 8];
         seed.copy_from_slice(&secret.load().0[..8]);
         let subjects = subjects(&secret.load());
@@ -64,8 +74,8 @@ impl Kept {
             alarms: Mutex::new(Some(alarms)),
             healths: Healths::new(healths),
             bursts: Bursts::default(),
-            stores: Stores::default(),
-            seen: Seen::default(),
+            stores,
+            seen,
             embedding_rests: Mutex::default(),
             makers: Makers::default(),
             telemetry,
@@ -79,9 +89,6 @@ impl Kept {
 impl Kept {
     /// Removes what `purge` describes, answers and vectors, and says how many those were.
     pub fn purge(&self, purge: Purge) -> usize {
-        if let Some(store) = purge.tag.as_deref().and_then(|tag| tag.strip_prefix("vector_store:")) {
-            self.seen.wrote(Some(store));
-        }
         self.tiers.purge(purge)
     }
 

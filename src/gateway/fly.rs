@@ -17,6 +17,7 @@ use super::passengers::Landing;
 use super::record::{Recorded, Storable};
 use super::translate::Wording;
 use super::travel::{Departure, unsaid};
+use crate::cache::Purge;
 use crate::cache::entry::Entry;
 use crate::config::{Abandoned, Mode};
 use crate::error::ApiError;
@@ -256,28 +257,24 @@ impl Gateway {
         self.kept.cache.store(Arc::new(entry), flight.ttl.saturating_add(stale))
     }
 
-    /// A write to a vector store was seen to pass: what searches found in it may no longer hold.
+    /// A write to a vector store was seen to pass: what searches found in it may no longer hold, here and at
+    /// sidecars on the same Redis.
     pub fn wrote(&self, method: &http::Method, path: &str) {
         let reads = matches!(*method, http::Method::GET | http::Method::HEAD | http::Method::OPTIONS);
         if reads {
             return;
         }
         if path.starts_with("/v1/files/") {
-            self.kept.stores.wrote(None);
-            self.kept.seen.wrote(None);
-        }
-        if let Some(id) = vector_store(path) {
-            self.kept.stores.wrote(Some(id));
-            self.kept.seen.wrote(Some(id));
-            let purge = crate::cache::Purge { tag: Some(format!("vector_store:{id}")), ..Default::default() };
-            self.kept.tiers.purge(purge);
+            self.kept.tiers.purge(Purge::of_store(None));
+        } else if let Some(store) = vector_store(path) {
+            self.kept.tiers.purge(Purge::of_store(Some(store)));
         }
     }
 }
 
 /// What an answer may be purged by: the vector store that is searched, and what the rule says.
 fn tags(request: &ApiRequest, decision: &Decision) -> Box<[Box<str>]> {
-    let store = request.vector_store().map(|id| format!("vector_store:{id}").into_boxed_str());
+    let store = request.vector_store().map(|store| Purge::store_tag(store).into_boxed_str());
     store.into_iter().chain(decision.overrides.tags.iter().flat_map(|tags| tags.iter().cloned())).collect()
 }
 

@@ -102,9 +102,9 @@ pub struct Kept {
     /// The requests that wait for a later one of their conversation.
     pub bursts: Bursts<Waiter>,
     /// How many files vector stores have.
-    pub stores: Stores,
+    pub stores: Arc<Stores>,
     /// What searches of them have found.
-    pub seen: Seen,
+    pub seen: Arc<Seen>,
     /// Until when nothing is embedded for rules: it took too long.
     embedding_rests: Mutex<Option<Instant>>,
     /// Which provider made what requests refer to.

@@ -6,6 +6,7 @@ mod cluster;
 mod flights;
 mod limits;
 mod outages;
+mod rules;
 mod tier;
 mod tls;
 mod vectors;
