@@ -6,6 +6,8 @@ from .contender import CONTENDERS
 from .scenarios import CLOSED_LOOPS, MANY_STREAMS, SLOW_GAP_MS, binary_bytes
 
 MIB, KIB = 2**20, 2**10
+# Scenarios whose contenders are routes with targets in every state.
+FAILOVER = ("failover", "failover-low")
 
 
 class Results:
@@ -49,6 +51,8 @@ def markdown(results, description, pareto):
     for name, scenario in CLOSED_LOOPS.items():
         if results.contenders(name):
             parts += [f"## {scenario.title}", _closed_loop(results, name, scenario)]
+            if name in FAILOVER and (added := _failover(results, name)):
+                parts.append(added)
     for name, (count, _) in MANY_STREAMS.items():
         if results.contenders(name):
             parts += [f"## {count} slow streams at once ({SLOW_GAP_MS} ms between events)", _many_streams(results, name)]
@@ -108,6 +112,39 @@ def _closed_loop(results, name, scenario):
         row += ["–" if who == "direct" else f"{median(get('server_busy')):.0%}", f"{median(get('load_busy')):.0%}"]
         rows.append(row)
     return table(headings, rows)
+
+
+def _failover(results, name):
+    """What a route, a target that refuses and one whose breaker is open add to a request, turn by turn."""
+    def median_of(who, *path):
+        values = results.values(name, who, *path)
+        return median(values) if values else None
+
+    rows = []
+    for text, who, base in (
+        ("a route, its first target well (its breaker closed), against no route", "pareto-route", "pareto"),
+        ("the first target refuses, against well", "pareto-failover", "pareto-route"),
+        ("the first target's breaker is open, against closed", "pareto-open", "pareto-route"),
+    ):
+        cpu, latency = ([median_of(one, *path) for one in (who, base)] for path in (("cpu_us",), ("latency_us", "p50")))
+        if None in cpu + latency:
+            continue
+        rows.append([
+            text, f"{cpu[0] - cpu[1]:+.1f}", f"{cpu[0] / cpu[1]:.2f}",
+            f"{latency[0] - latency[1]:+.1f}", f"{latency[0] / latency[1]:.2f}",
+        ])
+    if (beyond := _beyond_refusal(results, name)) is not None:
+        rows.append(["of the refusal, beyond the refused call itself (as long as a direct one)", "–", "–", f"{beyond:+.1f}", "–"])
+    return table(["what is added, medians", "CPU µs", "× CPU", "p50 µs", "× p50"], rows) if rows else ""
+
+
+def _beyond_refusal(results, name):
+    """Microseconds that a refusal adds at the median beyond the call that was refused; None where that was not measured."""
+    values = [results.values(name, who, "latency_us", "p50") for who in ("pareto-failover", "pareto-route", "direct")]
+    if not all(values):
+        return None
+    refused, well, call = map(median, values)
+    return refused - well - call
 
 
 def _many_streams(results, name):
@@ -171,6 +208,8 @@ def _aims(results):
         aim("miss: CPU that storing adds, min / median", (min(stored) - min(plain), median(stored) - median(plain)), 10.0,
             lambda value: f"{value:.1f} µs")
     added("miss: p99 added to a direct call, 1 connection", "miss-low", "direct", ("latency_us", "p99"), 300.0)
+    if (beyond := _beyond_refusal(results, "failover-low")) is not None:
+        aim("failover: p50 a refusal adds beyond the refused call", [beyond], 1000.0, lambda value: f"{value:.1f} µs")
     cpu("stream: CPU against nginx, min / median", "stream", "nginx", 1.2)
     cpu("stream, paced: CPU against nginx, min / median", "stream-paced", "nginx", 1.2)
     cpu("replay: CPU against nginx's cached replay, min / median", "replay", "nginx-cache", 1.2)

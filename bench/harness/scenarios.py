@@ -51,7 +51,7 @@ CLOSED_LOOPS = {
     ),
     "failover-low": ClosedLoop(
         "Failover at low load: 1 connection; what a refusal adds to the latency",
-        ["pareto", "pareto-route", "pareto-failover", "pareto-open"], JSON, unique=True, connections=1,
+        ["direct", "pareto", "pareto-route", "pareto-failover", "pareto-open"], JSON, unique=True, connections=1,
     ),
     "stream": ClosedLoop(
         f"Stream: {EVENTS} events, each its own write, no request twice, 32 connections",

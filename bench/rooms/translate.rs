@@ -7,6 +7,7 @@
 mod measure;
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use bytes::Bytes;
 use pareto::dialect::{self, Api, Prompt, Server, Stamp, Target, Translator};
@@ -21,38 +22,85 @@ const EVENTS: u32 = 2000;
 /// Rounds; the cheapest is told.
 const ROUNDS: usize = 40;
 /// Requests of one round.
-const REQUESTS: u32 = 2000;
+const REQUESTS: u32 = 200;
 
 fn main() {
-    let anthropic = stream(Api::Messages);
-    let chat = stream(Api::Chat);
-    println!("| | CPU | ");
-    println!("|---|---|");
-    row("event, untranslated (decoded and observed)", EVENTS, || observed(&chat, Shape::Chat));
-    row("event, Anthropic → chat", EVENTS, || translated(&anthropic, Api::Messages, Api::Chat));
-    row("event, chat → Messages", EVENTS, || translated(&chat, Api::Chat, Api::Messages));
-    row("event, chat → responses", EVENTS, || translated(&chat, Api::Chat, Api::Responses));
-    row("event, chat → Gemini", EVENTS, || translated(&chat, Api::Chat, Api::Generate));
-    let body = request();
-    println!("| request | {} bytes |", body.len());
-    row("request, its facts alone", REQUESTS, || {
-        for _ in 0..REQUESTS {
-            black_box(Facts::read(Endpoint::Chat, &body));
-        }
-    });
-    let target = Target { model: "claude-sonnet-4-5", server: Server::Other };
-    row("request, chat → Anthropic", REQUESTS, || {
-        for _ in 0..REQUESTS {
-            let prompt = dialect::read(Api::Chat, &body).unwrap_or_else(|error| panic!("{error}"));
-            black_box(
-                dialect::write(Api::Messages, &prompt, target).unwrap_or_else(|error| panic!("{error}")),
-            );
-        }
-    });
+    println!("| event of a stream | untranslated | translated | |");
+    println!("|---|---:|---:|---:|");
+    for (provider, client) in [
+        (Api::Messages, Api::Chat),
+        (Api::Generate, Api::Chat),
+        (Api::Chat, Api::Messages),
+        (Api::Chat, Api::Responses),
+        (Api::Chat, Api::Generate),
+    ] {
+        let stream = stream(provider);
+        let plain = measure::least(ROUNDS, EVENTS, || observed(&stream, provider.shape()));
+        let other = measure::least(ROUNDS, EVENTS, || translated(&stream, provider, client));
+        row(&format!("{} → {}", name(provider), name(client)), plain, other);
+    }
+    let chat = request();
+    println!(
+        "\n| request of a conversation ({} bytes in chat) | its facts alone | and translated | |",
+        chat.len()
+    );
+    println!("|---|---:|---:|---:|");
+    let prompt = dialect::read(Api::Chat, &chat).unwrap_or_else(|error| panic!("{error}"));
+    for (client, provider) in [
+        (Api::Chat, Api::Messages),
+        (Api::Chat, Api::Generate),
+        (Api::Messages, Api::Chat),
+        (Api::Generate, Api::Chat),
+    ] {
+        let body = if client == Api::Chat { chat.clone() } else { written(client, &prompt).into() };
+        let facts = || black_box(Facts::read(endpoint(client), &body));
+        let plain = measure::least(ROUNDS, REQUESTS, || times(|| drop(facts())));
+        let other = measure::least(ROUNDS, REQUESTS, || {
+            times(|| {
+                facts();
+                let prompt = dialect::read(client, &body).unwrap_or_else(|error| panic!("{error}"));
+                black_box(written(provider, &prompt));
+            });
+        });
+        row(&format!("{} → {}", name(client), name(provider)), plain, other);
+    }
 }
 
-fn row(name: &str, units: u32, work: impl FnMut()) {
-    println!("| {name} | {} |", measure::micros(measure::least(ROUNDS, units, work)));
+fn times(mut work: impl FnMut()) {
+    (0..REQUESTS).for_each(|_| work());
+}
+
+fn row(name: &str, plain: Duration, other: Duration) {
+    let ratio = other.as_secs_f64() / plain.as_secs_f64();
+    println!("| {name} | {} | {} | {ratio:.1} × |", measure::micros(plain), measure::micros(other));
+}
+
+const fn name(api: Api) -> &'static str {
+    match api {
+        Api::Chat => "chat",
+        Api::Responses => "responses",
+        Api::Messages => "Messages",
+        Api::Generate => "Gemini",
+    }
+}
+
+const fn endpoint(api: Api) -> Endpoint {
+    match api {
+        Api::Chat => Endpoint::Chat,
+        Api::Responses => Endpoint::Responses,
+        Api::Messages => Endpoint::Messages,
+        Api::Generate => Endpoint::Generate,
+    }
+}
+
+fn written(api: Api, prompt: &Prompt) -> Vec<u8> {
+    let model = match api {
+        Api::Messages => "claude-sonnet-4-5",
+        Api::Generate => "gemini-2.5-flash",
+        _ => "gpt-4o",
+    };
+    let target = Target { model, server: Server::Other };
+    dialect::write(api, prompt, target).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn observed(stream: &Bytes, shape: Shape) {
@@ -97,6 +145,15 @@ fn stream(api: Api) -> Bytes {
                     "content_block_delta",
                     &json!({"type": "content_block_delta", "index": 0, "delta": delta}),
                 );
+            }
+        }
+        Api::Generate => {
+            for index in 0..EVENTS {
+                let content = json!({"role": "model", "parts": [{"text": format!(" word{index}")}]});
+                let usage = json!({"promptTokenCount": 9, "candidatesTokenCount": index, "totalTokenCount": index + 9});
+                let chunk = json!({"candidates": [{"index": 0, "content": content}], "usageMetadata": usage,
+                    "modelVersion": "m", "responseId": "r"});
+                out += &format!("data: {chunk}\n\n");
             }
         }
         _ => {
