@@ -34,6 +34,10 @@ pub struct Asked {
     pub usage: bool,
     /// The provider's host: which account was asked.
     pub host: String,
+    /// The path and query.
+    pub target: String,
+    /// The headers.
+    pub headers: HeaderMap,
     /// The body as it came.
     pub body: Bytes,
 }
@@ -233,6 +237,8 @@ impl Provider {
             stream: body.contains(r#""stream":true"#) || call.target.contains(":streamGenerateContent"),
             usage: body.contains(r#""include_usage":true"#),
             host: call.provider.url.host.clone(),
+            target: call.target.clone(),
+            headers: call.headers.clone(),
             body: call.body.clone(),
         }
     }

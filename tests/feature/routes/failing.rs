@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::Two;
-use crate::harness::Fault;
+use crate::harness::{Fault, Hold};
 
 const IN_TURN: &str = "targets: [{provider: sim}], fallbacks: [{provider: other, model: gpt-4.1}]";
 
@@ -120,4 +120,39 @@ async fn a_large_answer_streams_though_others_could_be_asked() {
     assert_eq!((answer.status, answer.whole), (200, true));
     assert!(answer.text().len() > 60 << 20);
     assert_eq!(two.asked(), (1, 0));
+}
+
+#[tokio::test]
+async fn no_attempt_follows_once_everybody_has_left() {
+    let two = Two::start(IN_TURN).await;
+    two.pareto.provider.hold(Hold::BeforeHead);
+    two.pareto.provider.always(Some(Fault::Status(503)));
+    let asked = two.pareto.chat("a").spawn();
+    two.pareto.provider.received(1).await;
+    asked.abort();
+    two.pareto.becomes("active_requests", &[], 0.0).await;
+    two.pareto.provider.release();
+    two.pareto.counts("attempts_total", &[("provider", "sim")], 1.0).await;
+    // Whoever stays is still helped: of what came before, the other has heard nothing.
+    assert_eq!(two.pareto.chat("b").await.header("x-pareto-provider"), "other");
+    assert_eq!(two.asked(), (2, 1));
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_for_thirty_seconds_has_them() {
+    for stream in [false, true] {
+        let two = Two::start(IN_TURN).await;
+        two.pareto.provider.next(Fault::RateLimitedFor(30));
+        for text in ["a", "b", "c", "d", "e"] {
+            let answer = two.pareto.chat(text).set("stream", stream).await;
+            assert_eq!((answer.status, answer.header("x-pareto-provider")), (200, "other"));
+        }
+        assert_eq!(two.asked(), (1, 5));
+        let alone = Two::start("targets: [{provider: sim}], retries: {backoff: {max: 5s}}").await;
+        alone.pareto.provider.next(Fault::RateLimitedFor(30));
+        let answer = alone.pareto.chat("a").set("stream", stream).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (429, "30"), "longer than anybody waits");
+        assert_eq!(answer.header("x-should-retry"), "false");
+        assert_eq!(alone.asked(), (1, 0));
+    }
 }

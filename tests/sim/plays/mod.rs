@@ -6,6 +6,7 @@ mod failover;
 mod outage;
 mod recording;
 mod resuming;
+mod servers;
 mod sharing;
 mod stale;
 mod timeouts;
