@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::alert::Alarm;
 use super::journal::{Journal, Line};
 use super::ledger::{
-    Amounts, Claim, Freed, Held, Ledger, LimitId, Lost, Part, Refused, Sharing, Short, Standing, Subject,
+    Amounts, Claim, Freed, Held, Ledger, LimitId, Lost, Overview, Part, Refused, Sharing, Short, Standing,
+    Subject,
 };
 use super::meter::{Meter, Now};
 use super::page::{Account, Page, Pages, longer};
@@ -223,7 +224,7 @@ impl Ledger for Book {
         held.iter().filter_map(of).flatten().collect()
     }
 
-    async fn all(&self, name: Option<&str>) -> Vec<Standing> {
+    async fn all(&self, name: Option<&str>) -> Overview {
         let now = self.now();
         let mut pages = self.pages.lock();
         let mut ids: Vec<LimitId> = pages.by_id.keys().copied().collect();
@@ -238,7 +239,7 @@ impl Ledger for Book {
                 standings.append(&mut of_page);
             }
         }
-        standings
+        Overview { standings, away: false }
     }
 
     fn budgets(&self) -> Vec<(Arc<str>, f64)> {

@@ -176,6 +176,16 @@ pub struct Sharing {
     pub errors: u64,
 }
 
+/// How all counts stand that are known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overview {
+    /// The counts.
+    pub standings: Vec<Standing>,
+    /// The ledger that several sidecars share is away. These counts are what this one knows: its own
+    /// share where it has decided by that since, and else what it saw last.
+    pub away: bool,
+}
+
 /// Told of counts of which something was given back.
 pub type Freed = Box<dyn Fn(LimitId, u128) + Send + Sync>;
 
@@ -266,7 +276,7 @@ pub trait Ledger: Send + Sync {
     fn standings(&self, held: &[Held]) -> Vec<Standing>;
 
     /// How every count stands, of the limit called `name` or of all.
-    async fn all(&self, name: Option<&str>) -> Vec<Standing>;
+    async fn all(&self, name: Option<&str>) -> Overview;
 
     /// The most used budget of each limit, as a share of 1.
     fn budgets(&self) -> Vec<(Arc<str>, f64)>;

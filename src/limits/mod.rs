@@ -30,7 +30,7 @@ use arc_swap::ArcSwap;
 
 use crate::config::limit::Limit;
 use fair::Urgency;
-use ledger::{Claim, Held, Ledger, LimitId, Lost, Part, Refused, Sharing, Short, Standing};
+use ledger::{Claim, Held, Ledger, LimitId, Lost, Overview, Part, Refused, Sharing, Short, Standing};
 pub use permit::{Attempt, Permit};
 use waiting::WaitingRoom;
 
@@ -138,7 +138,7 @@ impl Limits {
     }
 
     /// How every count stands, of the limit called `name` or of all.
-    pub async fn all(&self, name: Option<&str>) -> Vec<Standing> {
+    pub async fn all(&self, name: Option<&str>) -> Overview {
         self.ledger.all(name).await
     }
 

@@ -339,7 +339,12 @@ pub(super) fn longer(one: Option<Short>, other: Short) -> Short {
 }
 
 /// How the counts of an account stand.
-fn standings(name: &Arc<str>, gauges: &mut [Gauge], account: &mut Account, now: Now) -> Vec<Standing> {
+pub(super) fn standings(
+    name: &Arc<str>,
+    gauges: &mut [Gauge],
+    account: &mut Account,
+    now: Now,
+) -> Vec<Standing> {
     let standing = |(gauge, meter): (&mut Gauge, &mut Meter)| {
         let used = gauge.used(meter, now);
         Standing {

@@ -27,7 +27,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::alert::Alarm;
 use super::ledger::{
-    Amounts, Claim, Freed, Held, Ledger, LimitId, Lost, Part, Refused, Sharing, Short, Standing,
+    Amounts, Claim, Freed, Held, Ledger, LimitId, Lost, Overview, Part, Refused, Sharing, Short, Standing,
 };
 use crate::config::limit::{Limit, Measure};
 use crate::config::{OnLedgerLoss, storage};
@@ -360,9 +360,11 @@ impl Ledger for SharedLedger {
         self.mirror.lock().standings(held)
     }
 
-    async fn all(&self, name: Option<&str>) -> Vec<Standing> {
-        // While Redis is away nothing is known for sure, and nothing is shown.
-        self.everything(name).await.unwrap_or_default()
+    async fn all(&self, name: Option<&str>) -> Overview {
+        match self.everything(name).await {
+            Ok(standings) => Overview { standings, away: false },
+            Err(Away) => Overview { standings: self.known_here(name), away: true },
+        }
     }
 
     fn budgets(&self) -> Vec<(Arc<str>, f64)> {

@@ -5,21 +5,27 @@ use serde_json::{Value, json};
 use crate::config::limit::Measure;
 use crate::gateway::Gateway;
 use crate::gateway::alerts::{subject_of, time};
-use crate::limits::ledger::Standing;
+use crate::limits::ledger::{Overview, Standing};
 use crate::response::price::Cost;
 
 /// Counts that are shown; those most used first.
 const MOST: usize = 10_000;
 
 /// Every count of the limit called `name`, or of all: its window, what is used and reserved of it, and
-/// when it will be used up at the pace so far.
+/// when it will be used up at the pace so far. Where several sidecars count together, whether their ledger is
+/// away, and these are what this one knows.
 pub(super) async fn shown(gateway: &Gateway, name: Option<&str>) -> Value {
-    let mut standings = gateway.kept().limits.all(name).await;
+    let limits = &gateway.kept().limits;
+    let Overview { mut standings, away } = limits.all(name).await;
     standings.sort_by(|one, other| share(other).total_cmp(&share(one)));
     let left_out = standings.len().saturating_sub(MOST);
     standings.truncate(MOST);
     let counts: Vec<Value> = standings.iter().map(|standing| count(gateway, standing)).collect();
-    json!({"counts": counts, "waiting": gateway.kept().limits.waiting(), "left_out": left_out})
+    let mut shown = json!({"counts": counts, "waiting": limits.waiting(), "left_out": left_out});
+    if limits.sharing().is_some() {
+        shown["ledger"] = if away { "away" } else { "shared" }.into();
+    }
+    shown
 }
 
 /// What is used or reserved, as a share of 1.

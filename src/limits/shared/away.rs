@@ -32,7 +32,13 @@ impl Default for Peers {
 /// The shares of this sidecar.
 #[derive(Default)]
 pub(super) struct Shares {
-    counts: HashMap<(LimitId, u128), Vec<(Gauge, Meter)>>,
+    counts: HashMap<(LimitId, u128), Share>,
+}
+
+/// One subject's counts.
+struct Share {
+    name: Box<str>,
+    counts: Vec<(Gauge, Meter)>,
 }
 
 impl Shares {
@@ -53,11 +59,14 @@ impl Shares {
                 portion.subject = Subject::OTHER;
             }
             let at = (portion.limit, portion.subject);
-            let counts = self.counts.entry(at).or_insert_with(|| {
+            let share = self.counts.entry(at).or_insert_with(|| {
                 let seen = mirror.meters(portion.limit, portion.subject);
-                seeded(portion, seen, peers, places(portion.limit, portion.subject), now)
+                let counts = seeded(portion, seen, peers, places(portion.limit, portion.subject), now);
+                let name =
+                    if portion.subject == Subject::OTHER { "other".into() } else { portion.name.clone() };
+                Share { name, counts }
             });
-            let counts = counts.iter_mut().map(|(gauge, meter)| (gauge, meter));
+            let counts = share.counts.iter_mut().map(|(gauge, meter)| (gauge, meter));
             let name = mirror.name(portion.limit);
             if let Some(short) = short(&name, portion.subject, counts, &portion.amounts, now) {
                 let claim = claims.iter().position(|claim| claim.limit == portion.limit).unwrap_or(0);
@@ -68,7 +77,8 @@ impl Shares {
             return Err(short);
         }
         for portion in portions {
-            for (gauge, meter) in self.counts.entry((portion.limit, portion.subject)).or_default() {
+            let share = self.counts.get_mut(&(portion.limit, portion.subject));
+            for (gauge, meter) in share.into_iter().flat_map(|share| &mut share.counts) {
                 meter.reserve(portion.amounts[gauge.measure]);
             }
         }
@@ -78,12 +88,23 @@ impl Shares {
     /// As the ledger's own.
     pub(super) fn settle(&mut self, held: &[Held], part: Part, used: &Amounts, now: Now) {
         for held in held {
-            let Some(counts) = self.counts.get_mut(&(held.limit, held.subject)) else { continue };
-            for (gauge, meter) in counts.iter_mut().filter(|(gauge, _)| part.has(gauge.measure)) {
+            let Some(share) = self.counts.get_mut(&(held.limit, held.subject)) else { continue };
+            for (gauge, meter) in share.counts.iter_mut().filter(|(gauge, _)| part.has(gauge.measure)) {
                 meter.release(held.amounts[gauge.measure]);
                 gauge.spend(meter, used[gauge.measure], now);
             }
         }
+    }
+
+    /// Whether a subject's counts are kept apart.
+    pub(super) fn has(&self, limit: LimitId, subject: u128) -> bool {
+        self.counts.contains_key(&(limit, subject))
+    }
+
+    /// Each subject of a limit, its name and its counts.
+    pub(super) fn of(&self, limit: LimitId) -> impl Iterator<Item = (&str, &[(Gauge, Meter)])> {
+        let of = self.counts.iter().filter(move |((of, _), _)| *of == limit);
+        of.map(|(_, share)| (&*share.name, &*share.counts))
     }
 
     /// The counts that all share are back.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::away::Shares;
 use super::open::Portion;
 use super::wire::{self, Keys};
 use crate::config::limit::Limit;
@@ -13,7 +14,7 @@ use crate::io::clock::Clock;
 use crate::limits::alert::{Alarm, Cause};
 use crate::limits::ledger::{Claim, Held, LimitId, Short, Standing, Subject};
 use crate::limits::meter::{Meter, Now};
-use crate::limits::page::{Account, Pages, longer};
+use crate::limits::page::{Account, Pages, longer, standings as standings_of};
 
 /// The counts last seen.
 pub(super) struct Mirror {
@@ -171,6 +172,27 @@ impl Mirror {
         let mut found: Vec<_> = named.map(|(id, page)| (*id, keys.index(&page.shelf()))).collect();
         found.sort_unstable();
         found
+    }
+
+    /// How the counts stand that are known here: by the share of this sidecar where it has one, else as
+    /// they were last seen.
+    pub(super) fn known(&mut self, name: Option<&str>, shares: &Shares) -> Vec<Standing> {
+        let now = self.now();
+        let mut standings = Vec::new();
+        for (id, page) in &mut self.pages.by_id {
+            if name.is_some_and(|name| name != &*page.name) {
+                continue;
+            }
+            for (name, counts) in shares.of(*id) {
+                let (mut gauges, meters): (Vec<_>, Vec<_>) = counts.iter().cloned().unzip();
+                let mut account = Account { name: name.into(), meters: meters.into(), changed: false };
+                standings.extend(standings_of(&page.name, &mut gauges, &mut account, now));
+            }
+            let seen: Vec<u128> =
+                page.accounts.keys().copied().filter(|key| !shares.has(*id, *key)).collect();
+            standings.extend(seen.into_iter().flat_map(|key| page.standings(key, now)));
+        }
+        standings
     }
 
     /// How a count stands that was read as it is kept; whose it is, is not asked.

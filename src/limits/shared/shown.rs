@@ -46,6 +46,12 @@ impl SharedLedger {
         Ok(standings)
     }
 
+    /// What this sidecar knows of them while they are away.
+    pub(super) fn known_here(&self, name: Option<&str>) -> Vec<Standing> {
+        let mut mirror = self.mirror.lock();
+        mirror.known(name, &self.shares.lock())
+    }
+
     /// Forgets what was used, as [`Ledger::reset`](crate::limits::ledger::Ledger::reset) says.
     pub(super) async fn forget(&self, name: &str, tenant: Option<&str>) -> Result<Option<usize>, Away> {
         let indices = self.mirror.lock().indices(Some(name), &self.keys);

@@ -83,7 +83,7 @@ impl Force {
 
     /// Every count: a book answers at once.
     fn all(&self) -> Vec<Standing> {
-        self.limits.all(None).now_or_never().unwrap()
+        self.limits.all(None).now_or_never().unwrap().standings
     }
 
     fn standing(&self, subject: &str, measure: Measure) -> Standing {

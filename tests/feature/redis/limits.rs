@@ -235,7 +235,11 @@ async fn while_counts_are_away_admit_lets_all_pass_and_counts_them_later() {
     let [pareto] = together(&counts(&redis, ", on_ledger_loss: admit", "{requests: 3/day}")).await;
     assert_eq!(ask(&pareto, "a").await.status, 200);
     shows(&pareto, "used", 1).await;
+    assert_eq!(pareto.admin(Method::GET, "/limits").await.json()["ledger"], "shared");
     redis.kill();
+    let away = pareto.admin(Method::GET, "/limits").await.json();
+    assert_eq!(away["ledger"], "away", "{away}");
+    assert_eq!((&away["counts"][0]["quota"], &away["counts"][0]["used"]), (&3.into(), &1.into()), "{away}");
     for number in 0..5 {
         assert_eq!(ask(&pareto, &format!("{number}")).await.status, 200);
     }
@@ -263,6 +267,13 @@ async fn while_counts_are_away_each_sidecar_has_its_share_of_what_was_left() {
     let answers = crowd(&all, 120).await;
     // 30 less the 6 before; a sidecar may not have seen the two that came after its own last.
     assert!((24..=26).contains(&passed(&answers)), "{}", passed(&answers));
+    for pareto in &all {
+        let shown = pareto.admin(Method::GET, "/limits").await.json();
+        assert_eq!(shown["ledger"], "away", "{shown}");
+        let count = &shown["counts"][0];
+        assert_eq!((&count["subject"]["tenant"], &count["quota"]), (&"acme".into(), &10.into()), "{shown}");
+        assert_eq!((&count["left"], shown["counts"].as_array().unwrap().len()), (&0.into(), 1), "{shown}");
+    }
 }
 
 #[tokio::test]
