@@ -1,6 +1,6 @@
 //! The notes of one request, from its arrival until they are settled, exactly once.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -128,6 +128,20 @@ pub struct LimitFields {
     pub limit: HeaderValue,
 }
 
+/// The same of the limits that count an attempt, once it is known which that is; its flight says so.
+pub type Told = Arc<OnceLock<LimitFields>>;
+
+impl LimitFields {
+    /// Both as one: the fields are lists.
+    fn and(self, other: &Self) -> Self {
+        let list = |one: &HeaderValue, other: &HeaderValue| {
+            HeaderValue::from_bytes(&[one.as_bytes(), b", ", other.as_bytes()].concat()).ok()
+        };
+        let policy = list(&self.policy, &other.policy).unwrap_or(self.policy);
+        Self { limit: list(&self.limit, &other.limit).unwrap_or(self.limit), policy }
+    }
+}
+
 /// What is noted as the status where the client left before there was one (nginx's convention).
 const LEFT: StatusCode = match StatusCode::from_u16(499) {
     Ok(status) => status,
@@ -173,6 +187,8 @@ pub struct Exchange {
     pub key: Option<CacheKey>,
     /// What is said of the limits it fell under.
     pub limits: Option<Box<LimitFields>>,
+    /// The same of those that count the attempt which answers.
+    pub told: Option<Told>,
     /// The rule that decided.
     pub rule: Option<Arc<str>>,
     /// What it marked this request with.
@@ -203,6 +219,7 @@ impl Exchange {
             embedded: None,
             key: None,
             limits: None,
+            told: None,
             rule: None,
             tags: None,
             cut: true,
@@ -211,7 +228,12 @@ impl Exchange {
 
     /// Says in `headers` how the limits stand that the request fell under.
     pub fn tell_limits(&mut self, headers: &mut HeaderMap) {
-        if let Some(fields) = self.limits.take() {
+        let told = self.told.take().and_then(|told| told.get().cloned());
+        let fields = match (self.limits.take(), told) {
+            (Some(own), Some(told)) => Some(own.and(&told)),
+            (own, told) => own.map(|own| *own).or(told),
+        };
+        if let Some(fields) = fields {
             headers.insert(RATE_LIMIT_POLICY, fields.policy);
             headers.insert(RATE_LIMIT, fields.limit);
         }

@@ -29,6 +29,8 @@ pub(super) struct Attempt<'f> {
     /// Nothing more is learned of it: it is in the books.
     closed: bool,
     recording: &'f Recording,
+    /// Where in the recording its own answer begins: another one's half may be before that.
+    begun: usize,
 }
 
 impl Gateway {
@@ -51,7 +53,7 @@ impl Gateway {
             Flown::new(target.account.name.clone(), flight.endpoint, flight.tenant.clone(), asked, now);
         let busy = target.occupy();
         if let Some(fare) = &flight.fare {
-            fare.depart(target.asked(flight.model.as_deref()));
+            fare.depart(target.asked(flight.model.as_deref()), None);
         }
         if let Some(seat) = &seat {
             seat.depart();
@@ -68,6 +70,7 @@ impl Gateway {
             seat,
             closed: false,
             recording,
+            begun: recording.place(),
         }
     }
 }
@@ -77,6 +80,13 @@ impl Attempt<'_> {
     pub(super) fn learned(&self, headers: &http::HeaderMap) {
         if let Some(leave) = &self.leave {
             leave.learned(headers, self.gateway.io.clock.now(), self.gateway.io.clock.wall());
+        }
+    }
+
+    /// The head goes out: it says how the limits stand that count this attempt.
+    pub(super) fn tell_limits(&self) {
+        if let (Some(fare), Some(seat)) = (self.fare, &self.seat) {
+            fare.tell(|| seat.standings());
         }
     }
 
@@ -115,10 +125,11 @@ impl Attempt<'_> {
             };
         }
         if let Some(fare) = self.fare {
-            let used = self.gateway.meter(fare, &mut self.flown, self.recording);
+            let own = || self.recording.frames_from(self.begun);
+            let used = self.gateway.meter(fare, &mut self.flown, own);
             self.flown.shared = fare.is_shared();
             fare.bill(&self.flown);
-            fare.ended(self.flown.model.as_deref(), used);
+            fare.ended(self.flown.model.as_deref(), None, used);
             if let Some(seat) = self.seat.take() {
                 seat.settle(used);
             }

@@ -10,20 +10,20 @@ use parking_lot::Mutex;
 
 use super::Gateway;
 use super::admission::Tariff;
-use super::admission::refusal::refusal;
+use super::admission::refusal::{nothing_of, refusal};
+use super::allowance;
+use super::embed::Tolls;
 use super::fly::Flight;
 use super::leg::{Asked, Leg};
-use super::metering::{Basis, Used};
+use super::metering::Used;
 use super::passengers::{Bill, Passengers, divide};
 use super::travel::unsaid;
 use crate::config::Mode;
 use crate::error::ApiError;
-use crate::exchange::Flown;
+use crate::exchange::{Flown, Told};
 use crate::limits::estimate::Estimate;
-use crate::limits::ledger::{Amounts, LimitId, Refused};
+use crate::limits::ledger::{Amounts, LimitId, Refused, Standing};
 use crate::limits::{Ask, Attempt, Permit};
-use crate::response::price::Cost;
-use crate::response::usage::Usage;
 use crate::route::course::Course;
 use crate::route::{Asking, Target};
 use crate::telemetry::Telemetry;
@@ -37,20 +37,36 @@ pub(super) struct Fare {
     tariff: Option<Box<Tariff>>,
     /// Who pays for a part of it.
     passengers: Option<Arc<Passengers>>,
+    /// Who sends parts of it, and holds what they need for them by fares of their own.
+    tolls: Option<Tolls>,
+    /// What whoever asked is told of limits per provider.
+    told: Option<Told>,
     state: Mutex<State>,
 }
 
 struct State {
     /// What the attempts that have ended consumed.
     used: Used,
-    /// The models of those under way.
-    under_way: Vec<Option<Box<str>>>,
+    under_way: Vec<UnderWay>,
     /// All that is held of each limit.
     held: Vec<(LimitId, Amounts)>,
     /// What is held beside the first hold.
     more: Vec<Permit>,
     /// What is to be divided among the passengers.
     bills: Vec<Bill>,
+}
+
+/// An attempt under way: by which model, and with how much of the input where not with all of it.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct UnderWay {
+    pub(super) model: Option<Box<str>>,
+    pub(super) input: Option<u64>,
+}
+
+impl UnderWay {
+    fn new(model: Option<&str>, input: Option<u64>) -> Self {
+        Self { model: model.map(Box::from), input }
+    }
 }
 
 /// What an attempt holds of the limits of its provider. Dropped before its call is made, it has cost
@@ -77,6 +93,11 @@ impl Seat {
     pub(super) fn depart(&self) {
         self.permit.depart();
         self.hold.sent();
+    }
+
+    /// How the limits of its provider stand.
+    pub(super) fn standings(&self) -> Vec<Standing> {
+        self.permit.standings()
     }
 
     /// Counts what the attempt consumed.
@@ -116,17 +137,46 @@ impl Fare {
         };
         let state =
             State { used: Used::default(), under_way: Vec::new(), held, more: Vec::new(), bills: Vec::new() };
-        Self { permit, hold, estimate, tariff, passengers: None, state: Mutex::new(state) }
+        let told = tariff.as_ref().filter(|tariff| tariff.is_per_provider()).map(|_| Told::default());
+        let state = Mutex::new(state);
+        Self { permit, hold, estimate, tariff, passengers: None, tolls: None, told, state }
     }
 
-    /// A call by `model` goes out: from now on it counts.
-    pub(super) fn depart(&self, model: Option<&str>) {
+    /// The same for a call that carries parts of several requests.
+    pub(super) fn with(self, tolls: Option<Tolls>) -> Self {
+        Self { tolls, ..self }
+    }
+
+    /// What whoever asked is told of limits per provider, once that is known.
+    pub(super) fn told(&self) -> Option<Told> {
+        self.told.clone()
+    }
+
+    /// Tells how limits per provider stand; once, for there is one head.
+    pub(super) fn tell(&self, standings: impl FnOnce() -> Vec<Standing>) {
+        if let Some(told) = &self.told
+            && let Some(fields) = allowance::fields(&standings())
+        {
+            let _ = told.set(*fields);
+        }
+    }
+
+    /// Whether limits are not only observed.
+    pub(super) fn acts(&self) -> bool {
+        self.tariff.as_ref().is_some_and(|tariff| tariff.acts) || self.tolls.as_ref().is_some_and(Tolls::acts)
+    }
+
+    /// A call by `model` goes out with `input` tokens, or with all: from now on it counts.
+    pub(super) fn depart(&self, model: Option<&str>, input: Option<u64>) {
         self.permit.depart();
         if let Some(hold) = &self.hold {
             hold.sent();
         }
+        if let Some(tolls) = &self.tolls {
+            tolls.depart(model);
+        }
         if self.tariff.is_some() {
-            self.state.lock().under_way.push(model.map(Box::from));
+            self.state.lock().under_way.push(UnderWay::new(model, input));
         }
     }
 
@@ -142,7 +192,8 @@ impl Fare {
 
     /// What its request may consume, where somebody's limits wanted to know.
     pub(super) fn estimate(&self) -> Option<Estimate> {
-        self.estimate.or_else(|| self.passengers.as_ref()?.estimate())
+        let of_others = || self.passengers.as_ref()?.estimate();
+        self.estimate.or_else(of_others).or_else(|| self.tolls.as_ref()?.estimate())
     }
 
     /// Whether others pay for a part of it.
@@ -158,10 +209,14 @@ impl Fare {
         self.state.lock().bills.push(Bill { provider, model: model.into(), leader, cost });
     }
 
-    /// A call by `model` has ended and consumed this.
-    pub(super) fn ended(&self, model: Option<&str>, used: Used) {
+    /// A call by `model` with `input` tokens, or with all, has ended and consumed this.
+    pub(super) fn ended(&self, model: Option<&str>, input: Option<u64>, used: Used) {
+        if let Some(tolls) = &self.tolls {
+            tolls.ended(model, &used);
+        }
         let mut state = self.state.lock();
-        if let Some(at) = state.under_way.iter().position(|one| one.as_deref() == model) {
+        let call = UnderWay::new(model, input);
+        if let Some(at) = state.under_way.iter().position(|one| *one == call) {
             state.under_way.swap_remove(at);
         }
         state.used.add(&used);
@@ -177,30 +232,26 @@ impl Fare {
         }
     }
 
-    /// Settles what this request's part of one or several calls consumed, and says how that is known.
-    /// `None` where it is settled already.
-    pub(super) fn settle_part(&mut self, used: &Usage, cost: Cost) -> Option<&'static str> {
-        let hold = self.hold.take()?;
-        let basis = match used.input {
-            _ if used.estimated => Basis::Estimated,
-            0 => Basis::Unbilled,
-            _ => Basis::Measured,
-        };
-        hold.settle(&Amounts::consumed(used.input, used.output, cost.pico_usd()));
-        Some(basis.name())
-    }
-
-    /// Holds what is missing for one more call by `model`.
-    async fn cover(&self, tariff: &Tariff, model: Option<&str>, gateway: &Gateway) -> Result<(), Denied> {
+    /// Holds what is missing for one more call by `model` with `input` tokens, or with all.
+    ///
+    /// # Errors
+    /// A limit has no room.
+    pub(super) async fn cover(
+        &self,
+        model: Option<&str>,
+        input: Option<u64>,
+        gateway: &Gateway,
+    ) -> Result<(), Denied> {
+        let Some(tariff) = &self.tariff else { return Ok(()) };
         let ask = {
             let state = self.state.lock();
-            let mut models = state.under_way.clone();
-            models.push(model.map(Box::from));
+            let mut calls = state.under_way.clone();
+            calls.push(UnderWay::new(model, input));
             let held = |limit| {
                 let held = state.held.iter().filter(|(id, _)| *id == limit);
                 held.fold(Amounts::NONE, |sum, (_, amounts)| sum.plus(amounts))
             };
-            tariff.beyond(held, &models, &state.used.amounts(), &gateway.prices)?
+            tariff.beyond(held, &calls, &state.used.amounts(), &gateway.prices)?
         };
         if ask.claims.is_empty() {
             return Ok(());
@@ -226,9 +277,12 @@ impl Gateway {
         waits: bool,
     ) -> Result<Option<Seat>, Denied> {
         let Some(fare) = &flight.fare else { return Ok(None) };
-        let Some(tariff) = &fare.tariff else { return Ok(None) };
-        match self.ask_seat(fare, tariff, target, waits && tariff.acts).await {
-            Err(denied) if !tariff.acts => {
+        if fare.tariff.is_none() && fare.tolls.is_none() {
+            return Ok(None);
+        }
+        let model = target.asked(flight.model.as_deref());
+        match self.ask_seat(fare, model, target, waits && fare.acts()).await {
+            Err(denied) if !fare.acts() => {
                 if let Some(limit) = denied.limit {
                     self.kept.telemetry.metrics.limit_observed.with_label_values(&[&*limit]).inc();
                 }
@@ -241,26 +295,32 @@ impl Gateway {
     async fn ask_seat(
         &self,
         fare: &Fare,
-        tariff: &Tariff,
+        model: Option<&str>,
         target: &Target,
         waits: bool,
     ) -> Result<Option<Seat>, Denied> {
         let limits = &self.kept.limits;
-        let model = target.asked(tariff.asked.as_deref());
-        let seat = if tariff.is_per_provider() {
-            let ask = tariff.each(&target.account.name, model, &self.prices)?;
-            let permit = match waits {
-                true => limits.admit(&ask).await?,
-                false if limits.is_waited_for(&ask) => {
-                    return Err(ApiError::unavailable("Others wait for the same provider.").into());
-                }
-                false => limits.admit_now(&ask).await?,
-            };
-            Some(Seat::new(permit))
-        } else {
-            None
+        let seat = match fare.tariff.as_ref().filter(|tariff| tariff.is_per_provider()) {
+            Some(tariff) => {
+                let ask = tariff.each(&target.account.name, model, &self.prices)?;
+                let permit = match waits {
+                    true => limits
+                        .admit(&ask)
+                        .await
+                        .inspect_err(|_| fare.tell(|| limits.standings(&nothing_of(&ask))))?,
+                    false if limits.is_waited_for(&ask) => {
+                        return Err(ApiError::unavailable("Others wait for the same provider.").into());
+                    }
+                    false => limits.admit_now(&ask).await?,
+                };
+                Some(Seat::new(permit))
+            }
+            None => None,
         };
-        fare.cover(tariff, model, self).await?;
+        fare.cover(model, None, self).await?;
+        if let Some(tolls) = &fare.tolls {
+            tolls.cover(model, self).await?;
+        }
         Ok(seat)
     }
 

@@ -7,7 +7,7 @@ use crate::limits::estimate::Estimate;
 use crate::limits::ledger::Amounts;
 use crate::limits::tokens::Tokenizer;
 use crate::response::price::Cost;
-use crate::response::recording::{Frame, Recording};
+use crate::response::recording::Frame;
 use crate::response::usage::Usage;
 use crate::response::view::pieces;
 
@@ -36,15 +36,21 @@ impl Basis {
 
 impl Gateway {
     /// Notes what an attempt consumed. Where the provider did not say, as with a stream that was cut off,
-    /// that is estimated, and `flown` says so.
-    pub(super) fn meter(&self, fare: &Fare, flown: &mut Flown, recording: &Recording) -> Used {
+    /// that is estimated, and `flown` says so. `answer` tells what came of it, unless that was too much.
+    pub(super) fn meter(
+        &self,
+        fare: &Fare,
+        flown: &mut Flown,
+        answer: impl FnOnce() -> Option<Vec<Frame>>,
+    ) -> Used {
         let metrics = &self.kept.telemetry.metrics;
         let basis = basis(flown);
         if let (Basis::Estimated, None, Some(estimate)) = (basis, flown.usage, fare.estimate()) {
-            let output = if flown.endpoint.generates() { output(&estimate, recording) } else { 0 };
+            let model = flown.model.as_deref().unwrap_or_default();
+            let output = if flown.endpoint.generates() { output(&estimate, model, answer()) } else { 0 };
             let usage = Usage { input: estimate.input, output, estimated: true, ..Usage::default() };
             flown.usage = Some(usage);
-            flown.cost = self.prices.cost(flown.model.as_deref().unwrap_or_default(), &usage);
+            flown.cost = self.prices.cost(model, &usage);
         } else if let (Basis::Measured, Some(estimate), Some(usage)) = (basis, fare.estimate(), flown.usage)
             && estimate.input > 0
         {
@@ -89,9 +95,11 @@ fn basis(flown: &Flown) -> Basis {
     }
 }
 
-/// The output tokens of what has come so far. A body that is no JSON has as many as its bytes come to.
-fn output(estimate: &Estimate, recording: &Recording) -> u64 {
-    let frames = recording.frames().unwrap_or_default();
+/// The output tokens of what has come so far, by the text in it; of what cannot be read as many as its
+/// bytes come to. Where that is not known, the most that `model` may have said.
+fn output(estimate: &Estimate, model: &str, answer: Option<Vec<Frame>>) -> u64 {
+    let most = || estimate.most_output(model, None);
+    let Some(frames) = answer else { return most() };
     let mut text = String::new();
     for event in frames.iter().filter_map(Frame::event) {
         if let Ok(event) = serde_json::from_slice(event.data()) {
@@ -101,10 +109,8 @@ fn output(estimate: &Estimate, recording: &Recording) -> u64 {
     let whole = pieces(&frames);
     match serde_json::from_slice(&whole) {
         Ok(body) => said("", &body, &mut text),
-        Err(_) => {
-            return estimate.tokenizer.count(&text)
-                + Tokenizer::Bytes.count(&String::from_utf8_lossy(&whole));
-        }
+        Err(_) if whole.is_empty() => {}
+        Err(_) => return Tokenizer::Bytes.count(&String::from_utf8_lossy(&whole)).min(most()),
     }
     estimate.tokenizer.count(&text)
 }

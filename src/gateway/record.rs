@@ -96,6 +96,7 @@ impl Gateway {
         recorder: &Recorder,
         run: &mut Run<'_>,
     ) -> Recorded {
+        run.attempt.tell_limits();
         let (form, flown, resumption) =
             (opened.form(), &mut run.attempt.flown, run.leg.resumption.as_deref());
         let Opened { status, headers, upstream, begun, report } = opened;

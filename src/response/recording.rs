@@ -211,8 +211,20 @@ impl Recording {
 
     /// All frames, where none was dropped.
     pub fn frames(&self) -> Option<Vec<Frame>> {
+        self.frames_from(0)
+    }
+
+    /// The frames from this place on, where none of them was dropped.
+    pub fn frames_from(&self, place: usize) -> Option<Vec<Frame>> {
         let state = self.state.lock();
-        (state.dropped == 0).then(|| state.frames.iter().cloned().collect())
+        let kept = place.checked_sub(state.dropped)?;
+        Some(state.frames.iter().skip(kept).cloned().collect())
+    }
+
+    /// The place of the next frame.
+    pub fn place(&self) -> usize {
+        let state = self.state.lock();
+        state.dropped + state.frames.len()
     }
 
     /// Notes that another sidecar makes the call; before its head.

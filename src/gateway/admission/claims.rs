@@ -123,6 +123,12 @@ async fn estimate(request: &ApiRequest<'_>) -> Option<Estimate> {
 }
 
 impl Demand {
+    /// What a part of it with so many input tokens may consume.
+    pub(super) fn part(mut self, input: u64) -> Self {
+        self.estimate = self.estimate.map(|estimate| Estimate { input, ..estimate });
+        self
+    }
+
     /// The most that a call to `model` may take of a limit.
     ///
     /// # Errors

@@ -126,7 +126,9 @@ impl Gateway {
         match admitted {
             Ok(permit) => {
                 exchange.limits = super::allowance::fields(&permit.standings());
-                Ok(Some(self.fare(asked, permit, request, decision)))
+                let fare = self.fare(asked, permit, request, decision);
+                exchange.told = fare.told();
+                Ok(Some(fare))
             }
             Err(refused) if asked.mode == Mode::Act => {
                 Err(self.turned(asked.admission, &asked.ask, &refused, exchange))

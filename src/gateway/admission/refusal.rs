@@ -35,7 +35,7 @@ impl Gateway {
 }
 
 /// Where an ask would be counted, with nothing held there.
-pub(super) fn nothing_of(ask: &Ask) -> Vec<Held> {
+pub(in crate::gateway) fn nothing_of(ask: &Ask) -> Vec<Held> {
     let held = |claim: &crate::limits::ledger::Claim| Held {
         limit: claim.limit,
         subject: claim.subject.key,

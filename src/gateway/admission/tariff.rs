@@ -10,7 +10,8 @@ use crate::config::quota::Dimension;
 use crate::error::ApiError;
 use crate::gateway::Gateway;
 use crate::gateway::decide::Decision;
-use crate::gateway::fare::Fare;
+use crate::gateway::embed::Tolls;
+use crate::gateway::fare::{Fare, UnderWay};
 use crate::limits::Ask;
 use crate::limits::fair::Urgency;
 use crate::limits::ledger::{Amounts, Claim, LimitId, Part, Subject};
@@ -21,7 +22,7 @@ use crate::response::price::PriceTable;
 pub(in crate::gateway) struct Tariff {
     demand: Demand,
     /// The model that the client asked for.
-    pub(in crate::gateway) asked: Option<Box<str>>,
+    asked: Option<Box<str>>,
     tenant: Box<str>,
     urgency: Urgency,
     /// Limits are not only observed.
@@ -74,20 +75,30 @@ impl Gateway {
         Some(Box::new(tariff))
     }
 
-    /// What limits per provider ask of a call that carries inputs of several requests, each of which has
-    /// a fare of its own for all other limits.
+    /// The fare of a call that carries inputs of several requests: what limits per provider ask of it. For
+    /// all other limits each request holds its part by `tolls`.
     pub(in crate::gateway) async fn fare_of_call(
         &self,
         request: &ApiRequest<'_>,
         decision: &Decision,
+        tolls: Option<Tolls>,
     ) -> Option<Fare> {
+        let tariff = self.tariff_of_call(request, decision).await;
+        if tariff.is_none() && tolls.is_none() {
+            return None;
+        }
+        let estimate = tariff.as_ref().and_then(|tariff| tariff.demand.estimate);
+        let nothing = Ask { claims: Vec::new(), tenant: "", urgency: Urgency::default() };
+        Some(Fare::new(self.kept.limits.nothing(), &nothing, estimate, tariff).with(tolls))
+    }
+
+    async fn tariff_of_call(&self, request: &ApiRequest<'_>, decision: &Decision) -> Option<Box<Tariff>> {
         let (admission, mode) = self.admission(request).filter(|(admission, _)| admission.each)?;
         let places = self.applying(admission, request, decision).await;
         let demand = self.demand(admission, places, request).await;
         let mut tariff = self.tariff(admission, places, request, decision, demand, mode)?;
         tariff.whole.clear();
-        let nothing = Ask { claims: Vec::new(), tenant: "", urgency: Urgency::default() };
-        Some(Fare::new(self.kept.limits.nothing(), &nothing, demand.estimate, Some(tariff)))
+        Some(tariff)
     }
 }
 
@@ -98,10 +109,13 @@ impl Tariff {
         &self,
         limit: &Limit,
         model: Option<&str>,
+        input: Option<u64>,
         prices: &PriceTable,
     ) -> Result<Amounts, ApiError> {
-        let asked = self.asked.as_deref();
-        self.demand.worst_case(limit, model, prices).or_else(|_| self.demand.worst_case(limit, asked, prices))
+        let demand = input.map_or(self.demand, |input| self.demand.part(input));
+        demand
+            .worst_case(limit, model, prices)
+            .or_else(|_| demand.worst_case(limit, self.asked.as_deref(), prices))
     }
 
     fn asks<'a>(&'a self, claims: Vec<Claim<'a>>) -> Ask<'a> {
@@ -131,7 +145,7 @@ impl Tariff {
                     provider.clone_into(value);
                 }
             }
-            let amounts = self.worst_case(limit, model, prices)?;
+            let amounts = self.worst_case(limit, model, None, prices)?;
             claims.push(Claim {
                 limit: *id,
                 subject: Subject::of(joined(&values).into(), self.seed),
@@ -141,23 +155,23 @@ impl Tariff {
         Ok(self.asks(claims))
     }
 
-    /// What is to be held beyond `held` of the limits that count the flight as a whole, while calls to
-    /// these models are under way and others have used `used`.
+    /// What is to be held beyond `held` of the limits that count the flight as a whole, while these
+    /// calls are under way and others have used `used`.
     ///
     /// # Errors
     /// One counts money, and nobody knows the price.
     pub(in crate::gateway) fn beyond(
         &self,
         held: impl Fn(LimitId) -> Amounts,
-        models: &[Option<Box<str>>],
+        calls: &[UnderWay],
         used: &Amounts,
         prices: &PriceTable,
     ) -> Result<Ask<'_>, ApiError> {
         let mut claims = Vec::new();
         for (id, limit, subject) in &self.whole {
             let mut most = *used;
-            for model in models {
-                let one = self.worst_case(limit, model.as_deref(), prices)?;
+            for call in calls {
+                let one = self.worst_case(limit, call.model.as_deref(), call.input, prices)?;
                 most = most.plus(&one.only(Part::Consumption));
             }
             let amounts = most.beyond(&held(*id));

@@ -96,7 +96,10 @@ impl Gateway {
         let priced = found.vectors.iter().any(|(vector, _)| vector.cost.is_some());
         exchange.cost = priced.then_some(if nothing_sent { saved } else { embedded.sent.cost });
         let mut headers = match &found.led {
-            Some(reply) => reply.head.headers.clone(),
+            Some(reply) => {
+                exchange.told.clone_from(&reply.told);
+                reply.head.headers.clone()
+            }
             None => HeaderMap::with_capacity(12),
         };
         for name in [header::CONTENT_LENGTH, header::CONTENT_ENCODING] {
@@ -145,6 +148,7 @@ impl Gateway {
         exchange.provider = Some(reply.head.provider.clone());
         exchange.usage = reply.done.usage;
         exchange.cost = reply.done.cost;
+        exchange.told.clone_from(&reply.told);
         let mut served = self.live(&decision.plan, &reply.head, reply.legs > 1);
         served.headers = if reply.legs > 1 { repeatable(&reply.head.headers) } else { served.headers };
         served.body = Body::Whole(reply.body.clone());

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::Outcome;
 use super::order::{Leg, body};
+use super::toll::{Share, Tolls};
 use crate::config::{Abandoned, Mode};
 use crate::embedding::answer::{self, Broken};
 use crate::embedding::batch::Load;
@@ -16,10 +17,11 @@ use crate::embedding::pending::Interest;
 use crate::embedding::share::divide;
 use crate::embedding::stored::{Origin, Vector};
 use crate::error::ApiError;
+use crate::exchange::Told;
+use crate::gateway::fare::Fare;
 use crate::gateway::{Gateway, READ_ASIDE};
 use crate::response::price::Cost;
 use crate::response::recording::{Completed, Ending, Form, Frame, Playback, Read, Recording, ResponseHead};
-use crate::response::usage::Usage;
 
 /// The largest answer to an embedding call that is taken apart, in bytes: 2,048 vectors of 4,096
 /// dimensions written as numbers.
@@ -33,6 +35,8 @@ pub struct Reply {
     pub(super) done: Completed,
     /// Whose request made the call; others only added to it.
     pub(super) lead: Arc<Interest>,
+    /// What is said of limits that count the call.
+    pub(super) told: Option<Told>,
     /// Requests in it.
     pub(super) legs: usize,
     /// Its vectors are stored.
@@ -42,8 +46,8 @@ pub struct Reply {
 /// What came of a call.
 enum Came {
     Reply(Reply),
-    /// It failed, and whether its answer had begun.
-    Failed(ApiError, bool),
+    /// It failed.
+    Failed(ApiError),
     /// Nobody waits any more.
     Abandoned,
 }
@@ -61,13 +65,8 @@ impl Gateway {
                 legs.retain(|leg| leg.order.interest.is_some());
             }
             match self.reply_to(&legs).await {
-                Came::Abandoned => self.charge(&legs),
-                Came::Failed(error, begun) => {
-                    if begun {
-                        self.charge(&legs);
-                    }
-                    fail(legs, &Outcome::Failed(error));
-                }
+                Came::Abandoned => {}
+                Came::Failed(error) => fail(legs, &Outcome::Failed(error)),
                 // One input that the provider refuses makes it refuse a whole call, so each caller's
                 // part goes alone, and only the one with the bad input hears of it.
                 Came::Reply(reply) if legs.len() > 1 && judges_inputs(reply.head.status) => {
@@ -104,12 +103,10 @@ impl Gateway {
         let stop = self.config.coalesce.abandoned == Abandoned::Stop;
         let inputs: usize = legs.iter().map(Load::inputs).sum();
         self.kept.telemetry.embedded(inputs);
-        for toll in legs.iter().filter_map(|leg| leg.order.toll.as_ref()) {
-            toll.depart();
-        }
         let (recorder, playback) = Recording::start();
         let request = first.order.request(body(legs));
-        let fare = self.fare_of_call(&request, &first.order.decision).await;
+        let fare = self.fare_of_call(&request, &first.order.decision, tolls(legs)).await;
+        let told = fare.as_ref().and_then(Fare::told);
         self.depart(&request, &first.order.decision, fare, recorder, None);
         let read = async {
             match read(&playback).await {
@@ -118,10 +115,11 @@ impl Gateway {
                     body,
                     done,
                     lead: first.order.interest.clone(),
+                    told,
                     legs: legs.len(),
                     stored: false,
                 }),
-                Err((error, begun)) => Came::Failed(error, begun),
+                Err(error) => Came::Failed(error),
             }
         };
         let lost = async {
@@ -135,33 +133,6 @@ impl Gateway {
             // Interest may come back to one leg while another's is waited for; then the fetch of
             // that input is asked for again by whoever came.
             () = lost, if stop => Came::Abandoned,
-        }
-    }
-
-    /// Counts what a call may have consumed of which the provider did not say.
-    fn charge(&self, legs: &[Leg]) {
-        for leg in legs {
-            if let Some(toll) = &leg.order.toll {
-                let used = Usage { input: leg.tokens(), estimated: true, ..Usage::default() };
-                let request = leg.order.request(Bytes::new());
-                toll.add(used, request.model().and_then(|model| self.prices.cost(model, &used)));
-            }
-        }
-    }
-
-    /// Counts what each leg consumed of a call, its tokens and money given by the input; whether or not
-    /// its vectors can be read.
-    fn bill(&self, legs: &[Leg], tokens: Option<&[u64]>, costs: Option<&[u64]>) {
-        let Some(mut tokens) = tokens else { return self.charge(legs) };
-        let mut costs = costs.unwrap_or_default();
-        for leg in legs {
-            let (own, others) = tokens.split_at(leg.pieces.len());
-            let (dues, rest) = costs.split_at(leg.pieces.len().min(costs.len()));
-            (tokens, costs) = (others, rest);
-            if let Some(toll) = &leg.order.toll {
-                let cost = Cost::from_pico_usd(dues.iter().sum());
-                toll.add(Usage { input: own.iter().sum(), ..Usage::default() }, Some(cost));
-            }
         }
     }
 
@@ -179,10 +150,6 @@ impl Gateway {
         } else {
             answer::read(first.order.api, &reply.body, inputs)
         };
-        let weights: Vec<u64> = legs.iter().flat_map(|leg| &leg.pieces).map(|piece| piece.weight).collect();
-        let tokens = reply.done.usage.map(|usage| divide(usage.input, &weights));
-        let costs = reply.done.cost.map(|cost| divide(cost.pico_usd(), &weights));
-        self.bill(&legs, tokens.as_deref(), costs.as_deref());
         let vectors = match read {
             Ok(vectors) => vectors,
             // What is no answer at all is the caller's to judge, as without pareto.
@@ -194,6 +161,9 @@ impl Gateway {
                 return fail(legs, &Outcome::Failed(error));
             }
         };
+        let weights: Vec<u64> = legs.iter().flat_map(|leg| &leg.pieces).map(|piece| piece.weight).collect();
+        let tokens = reply.done.usage.map(|usage| divide(usage.input, &weights));
+        let costs = reply.done.cost.map(|cost| divide(cost.pico_usd(), &weights));
         let origin = Arc::new(self.origin(first, &reply));
         let mut duties = Vec::with_capacity(inputs);
         let mut vectors = vectors.into_iter().enumerate();
@@ -239,6 +209,17 @@ impl Gateway {
     }
 }
 
+/// What the requests of these legs hold of their limits.
+fn tolls(legs: &[Leg]) -> Option<Tolls> {
+    let share = |leg: &Leg| Share {
+        toll: leg.order.toll.clone(),
+        weights: leg.pieces.iter().map(|piece| piece.weight).collect(),
+    };
+    // Most fall under none.
+    let limited = legs.iter().any(|leg| leg.order.toll.is_some());
+    limited.then(|| Tolls::of(legs.iter().map(share).collect()))
+}
+
 /// Tells everybody who waits for these legs the same.
 fn fail(legs: Vec<Leg>, outcome: &Outcome) {
     for piece in legs.into_iter().flat_map(|leg| leg.pieces) {
@@ -252,13 +233,13 @@ fn judges_inputs(status: StatusCode) -> bool {
 }
 
 /// Reads a recording to its end.
-async fn read(playback: &Playback) -> Result<(Arc<ResponseHead>, Bytes, Completed), (ApiError, bool)> {
-    let head = playback.head().await.map_err(|error| (error, false))?;
+async fn read(playback: &Playback) -> Result<(Arc<ResponseHead>, Bytes, Completed), ApiError> {
+    let head = playback.head().await?;
     let (mut frames, mut body) = (Vec::new(), BytesMut::new());
     let done = loop {
         match playback.read(&mut frames).await {
             Read::End(Ending::Complete(done)) => break done,
-            Read::End(Ending::Failed(error) | Ending::Told(error)) => return Err((error, true)),
+            Read::End(Ending::Failed(error) | Ending::Told(error)) => return Err(error),
             Read::Frames => {}
         }
         for frame in frames.drain(..) {
@@ -270,7 +251,7 @@ async fn read(playback: &Playback) -> Result<(Arc<ResponseHead>, Bytes, Complete
         }
         if body.len() > LARGEST {
             let what = "The provider's answer is larger than any answer to embeddings.";
-            return Err((ApiError::unavailable(what), true));
+            return Err(ApiError::unavailable(what));
         }
     };
     Ok((head, body.freeze(), done))

@@ -30,6 +30,7 @@ pub use call::Reply;
 pub use gather::Groups;
 pub use stored::Looking;
 pub(super) use text::Caller;
+pub(super) use toll::Tolls;
 
 /// What became of an input.
 #[derive(Clone)]

@@ -26,7 +26,7 @@ pub(super) struct Order {
     pub(super) endpoint: Endpoint,
     pub(super) interest: Arc<Interest>,
     /// What it holds of its limits.
-    pub(super) toll: Option<Toll>,
+    pub(super) toll: Option<Arc<Toll>>,
     /// Where the purges of vectors stood when it came.
     pub(super) begun: u64,
     /// The body of a call up to its first input.
@@ -63,7 +63,7 @@ impl Order {
         decision: &Decision,
         asked: &Asked,
         interest: Arc<Interest>,
-        toll: Option<Toll>,
+        toll: Option<Arc<Toll>>,
         begun: u64,
     ) -> Self {
         let mut decision = decision.clone();

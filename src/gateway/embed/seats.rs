@@ -19,6 +19,7 @@ use crate::exchange::{Exchange, Observed};
 use crate::gateway::Gateway;
 use crate::gateway::admission::{Turned, Who};
 use crate::gateway::decide::Decision;
+use crate::gateway::fare::Fare;
 use crate::gateway::respond::{is_failure, judges_caller};
 use crate::request::ApiRequest;
 use crate::request::key::CacheKey;
@@ -135,9 +136,9 @@ impl Gateway {
             for share in [plan.coalesce, Mode::Skip] {
                 let round = Round { asked, distinct: &distinct, share };
                 let vectors = &mut known.vectors;
-                let toll = self.admit_inputs(request, decision, &round, vectors, exchange.as_deref_mut());
-                let toll = toll.await?;
-                match self.fetch_inputs(request, decision, &round, vectors, toll, &mut found).await {
+                let fare = self.admit_inputs(request, decision, &round, vectors, exchange.as_deref_mut());
+                let fare = fare.await?;
+                match self.fetch_inputs(request, decision, &round, vectors, fare, &mut found).await {
                     Ok(true) => break,
                     Ok(false) => {}
                     Err(failed) if failed.is_failure() && known.make_do() => break,
@@ -162,7 +163,7 @@ impl Gateway {
         round: &Round<'_>,
         vectors: &[Option<(Arc<Vector>, Source)>],
         exchange: Option<&mut Exchange>,
-    ) -> Result<Option<Toll>, Unembedded> {
+    ) -> Result<Option<Fare>, Unembedded> {
         if !self.is_limited() {
             return Ok(None);
         }
@@ -196,8 +197,7 @@ impl Gateway {
                 ApiError::unavailable("A limit has no room for the embedding that a rule needs.")
             }),
         };
-        let toll = |fare| Toll::new(fare, self.kept.telemetry.clone());
-        fare.map(|fare| fare.map(toll)).map_err(Unembedded::Failed)
+        fare.map_err(Unembedded::Failed)
     }
 
     /// Counts a request that sends nothing with the limits that count those.
@@ -222,7 +222,7 @@ impl Gateway {
         decision: &Decision,
         round: &Round<'_>,
         vectors: &mut [Option<(Arc<Vector>, Source)>],
-        toll: Option<Toll>,
+        fare: Option<Fare>,
         found: &mut Found,
     ) -> Result<bool, Unembedded> {
         let begun = self.kept.vectors.generation();
@@ -237,6 +237,8 @@ impl Gateway {
             .map(|(at, duty)| Piece::new(round.distinct[at].0, round.distinct[at].1, duty))
             .collect();
         if !pieces.is_empty() {
+            let weight = pieces.iter().map(|piece| piece.weight).sum();
+            let toll = fare.map(|fare| Arc::new(Toll::new(fare, weight, self.kept.telemetry.clone())));
             let whole = pieces.len() == round.asked.inputs.len();
             let order = Arc::new(Order::new(request, decision, round.asked, interest.clone(), toll, begun));
             if self.send(&order, pieces, whole) {

@@ -1,6 +1,7 @@
 //! Several attempts for one request: each is reserved before it is made and settled once.
 
 use pareto::limits::estimate::Estimate;
+use pareto::limits::tokens::Tokenizer;
 
 use super::{ask, settled};
 use crate::feature::routes::Two;
@@ -97,4 +98,24 @@ async fn an_attempt_beside_a_slow_one_is_reserved_and_both_are_settled() {
         let outrun = if asked == 2 { input } else { 0 };
         assert_eq!(used(&two).await, answered + outrun);
     }
+}
+
+#[tokio::test]
+async fn each_half_of_an_answer_counts_once_although_nobody_could_end_it() {
+    let route = "targets: [{provider: sim}], resume: true, \
+                 fallbacks: [{provider: other, takes: {prefill: true}}]";
+    let two = Two::with(route, "limits: [{per: tenant, output_tokens: 1M/day}]").await;
+    two.pareto.provider.always(Some(Fault::ResetMidStream));
+    two.other.always(Some(Fault::ResetMidStream));
+    let words: Vec<_> = (0..200).map(|n| format!("word{n}")).collect();
+    let heard = ask(&two.pareto, "acme", &format!("sim:say={}", words.join(" "))).stream().await;
+    heard.assert_broken_off();
+    let (first, rest) = two.asked();
+    assert!(first == 1 && rest > 0, "{first} {rest}");
+    let calls = first + rest;
+    two.pareto.counts("limit_settlements_total", &[("basis", "estimated")], calls as f64).await;
+    let said = Tokenizer::of("gpt-4o").count(&heard.said());
+    let used = settled(&two.pareto, "acme", "output_tokens").await["used"].as_u64().unwrap();
+    // A word that is cut may have a token more.
+    assert!(said > 100 && (said..=said + calls).contains(&used), "{used} for the {said} that were said");
 }

@@ -1,9 +1,11 @@
 //! Limits count the inputs that are sent, each with who sent it.
 
+use pareto::limits::estimate::Estimate;
 use serde_json::json;
 
 use super::{count, settled};
 use crate::feature::embeddings::{embed, texts};
+use crate::feature::routes::Two;
 use crate::harness::{Ask, Fault, Hold, Pareto, within};
 
 const COUNTED: &str = "limits: [{per: tenant, input_tokens: 1000/day, requests: 100/day}]";
@@ -74,4 +76,32 @@ async fn vectors_that_cannot_be_read_cost_what_the_provider_says_or_else_an_esti
         let settlements = faults[..=at].iter().filter(|(_, one)| *one == basis).count();
         pareto.counts("limit_settlements_total", &[("basis", basis)], settlements as f64).await;
     }
+}
+
+/// Two inputs on a route of two providers, of which the first fails so, with room for `beyond` tokens more
+/// than one attempt may consume. The status, who was asked, what was used and what one attempt may consume.
+async fn failing(fault: Fault, beyond: u64) -> (u16, (u64, u64), u64, u64) {
+    let inputs = texts(["some input", "another one"]);
+    let body = json!({"model": "text-embedding-3-small", "input": inputs}).to_string();
+    let most = Estimate::of("text-embedding-3-small", body.as_bytes()).input;
+    let route =
+        "{models: [\"text-embedding-*\"], targets: [{provider: sim}], fallbacks: [{provider: other}]}";
+    let sections =
+        format!("routes: [{route}]\nlimits: [{{per: tenant, input_tokens: {}/day}}]\n", most + beyond);
+    let two = Two::with("", &sections).await;
+    two.pareto.provider.next(fault);
+    let answer = by(&two.pareto, "acme", inputs).await;
+    let used = settled(&two.pareto, "acme", "input_tokens").await["used"].as_u64().unwrap();
+    (answer.status, two.asked(), used, most)
+}
+
+#[tokio::test]
+async fn a_second_attempt_is_reserved_beside_what_the_first_may_have_cost() {
+    let (status, asked, alone, most) = failing(Fault::Status(500), 0).await;
+    assert_eq!((status, asked), (200, (1, 1)), "an attempt that cost nothing leaves its room to the next");
+    assert!(alone > 0 && alone <= most);
+    let (status, asked, used, most) = failing(Fault::ResetBeforeHead, most).await;
+    assert_eq!((status, asked, used), (200, (1, 1), most + alone), "both are counted");
+    let (status, asked, used, most) = failing(Fault::ResetBeforeHead, most - 1).await;
+    assert_eq!((status, asked, used), (502, (1, 0), most), "without room for both it is not made");
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::ask;
 use crate::feature::embeddings::embed;
 use crate::feature::routes::Two;
-use crate::harness::{Fault, Hold, Pareto, within};
+use crate::harness::{Answer, Fault, Hold, Pareto, within};
 
 const TWICE: &str = "limits: [{name: each, per: provider, requests: 2/day}]";
 const IN_TURN: &str = "targets: [{provider: sim}], fallbacks: [{provider: other}]";
@@ -116,4 +116,39 @@ limits: [{per: [tenant, provider], when: {tenant: poor}, concurrent: 1, wait: 3s
     within("the follower's own call", pareto.provider.received(2)).await;
     pareto.provider.release();
     assert_eq!((follower.await.unwrap().status, first.await.unwrap().status), (200, 200));
+}
+
+#[tokio::test]
+async fn the_head_tells_whoever_made_the_call_how_the_limits_of_its_provider_stand() {
+    let limits = "cache: {share: everyone}
+limits: [{name: own, per: tenant, requests: 9/day}, {name: each, per: provider, requests: 2/day}]";
+    let two = Two::with(IN_TURN, limits).await;
+    let tells = |answer: &Answer, own: &str, each: &str| {
+        let (policy, limit) = (answer.header("ratelimit-policy"), answer.header("ratelimit"));
+        assert_eq!(policy, "\"own\";q=9;w=86400, \"each\";q=2;w=86400", "{limit}");
+        assert!(limit.starts_with(&format!("\"own\";r={own};t=")), "{limit}");
+        assert!(limit.contains(&format!(", \"each\";r={each};t=")), "{limit}");
+    };
+    two.pareto.provider.next(Fault::Status(500));
+    let other = ask(&two.pareto, "t", "1").await;
+    assert_eq!(other.header("x-pareto-provider"), "other");
+    tells(&other, "8", "1");
+    tells(&ask(&two.pareto, "t", "2").stream().await, "7", "0");
+    tells(&ask(&two.pareto, "t", "3").await, "6", "0");
+    let refused = ask(&two.pareto, "t", "4").await;
+    assert_eq!(refused.status, 429);
+    tells(&refused, "5", "0");
+
+    // Who takes part in another's call is not told of the counts it is made by.
+    let pareto = Pareto::start(limits).await;
+    let same = |tenant: &str| pareto.chat("same").with("x-tenant-id", tenant);
+    pareto.provider.hold(Hold::BeforeHead);
+    let leader = same("leader").spawn();
+    within("the leader's call", pareto.provider.received(1)).await;
+    let follower = same("follower").spawn();
+    pareto.waiting(1).await;
+    pareto.provider.release();
+    tells(&leader.await.unwrap(), "8", "1");
+    assert_eq!(follower.await.unwrap().header("ratelimit"), "");
+    tells(&embed(&pareto, json!(["one", "two"])).await, "8", "0");
 }
