@@ -20,6 +20,8 @@ pub enum Fault {
     NoFinish,
     /// The terminal `data: [DONE]` is missing; all else is complete.
     NoDone,
+    /// The answer does not say what it consumed, as many servers of one's own do not.
+    NoUsage,
     /// One event in the middle, or the whole JSON body, is cut short and no JSON.
     Malformed,
     /// 429 that says `Retry-After: 1`.
@@ -95,7 +97,7 @@ pub enum Fault {
 }
 
 /// The faults that have a fixed name; `Status` is written `status-NNN`, `RateLimitedFor` `rate-limited-N`.
-const NAMES: [(Fault, &str); 42] = [
+const NAMES: [(Fault, &str); 43] = [
     (Fault::Refuse, "refuse"),
     (Fault::ResetBeforeHead, "reset-before-head"),
     (Fault::ResetAfterHead, "reset-after-head"),
@@ -103,6 +105,7 @@ const NAMES: [(Fault, &str); 42] = [
     (Fault::FinMidStream, "fin-mid-stream"),
     (Fault::NoFinish, "no-finish"),
     (Fault::NoDone, "no-done"),
+    (Fault::NoUsage, "no-usage"),
     (Fault::Malformed, "malformed"),
     (Fault::RateLimited, "rate-limited"),
     (Fault::RateLimitedMs, "rate-limited-ms"),

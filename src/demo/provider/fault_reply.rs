@@ -68,8 +68,25 @@ fn distort(fault: Fault, family: Family, body: Body) -> Body {
             events.retain(|event| event.role != Role::Done);
             Body::Events(events)
         }
+        (Fault::NoUsage, Body::Whole(kind, body)) => Body::Whole(kind, unmetered(&body).unwrap_or(body)),
+        (Fault::NoUsage, Body::Events(mut events)) => {
+            events.retain(|event| !event.data.contains("\"choices\":[]"));
+            for event in &mut events {
+                let data = unmetered(event.data.as_bytes()).and_then(|data| String::from_utf8(data).ok());
+                event.data = data.unwrap_or_else(|| std::mem::take(&mut event.data));
+            }
+            Body::Events(events)
+        }
         (_, body) => body,
     }
+}
+
+/// A JSON text without its usage.
+fn unmetered(text: &[u8]) -> Option<Vec<u8>> {
+    let mut value: Value = serde_json::from_slice(text).ok()?;
+    let members = value.as_object_mut()?;
+    members.retain(|name, _| !matches!(name.as_str(), "usage" | "usageMetadata"));
+    Some(value.to_string().into_bytes())
 }
 
 /// An embeddings answer in which it is not clear, or not as usual, which vector is whose.

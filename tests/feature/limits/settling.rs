@@ -128,6 +128,31 @@ async fn a_success_that_nobody_can_read_is_billed_all_the_same_and_counts_as_an_
 }
 
 #[tokio::test]
+async fn a_server_that_never_says_what_it_consumed_counts_by_the_estimate() {
+    let pareto =
+        Pareto::start("limits: [{per: tenant, input_tokens: 100k/day, output_tokens: 100k/day}]").await;
+    let said = "one two three four five six";
+    let tokens = pareto::limits::tokens::Tokenizer::of("gpt-4o").count(said);
+    for (calls, stream) in [(1, false), (2, true)] {
+        pareto.provider.next(Fault::NoUsage);
+        let ask = ask(&pareto, "acme", &format!("sim:say={said}")).set("max_tokens", 1000);
+        assert_eq!(if stream { ask.stream().await } else { ask.await }.status, 200);
+        assert_eq!(settled(&pareto, "acme", "output_tokens").await["used"], calls * tokens, "{stream}");
+        assert!(settled(&pareto, "acme", "input_tokens").await["used"].as_u64().unwrap() > 0);
+        pareto.counts("limit_settlements_total", &[("basis", "estimated")], calls as f64).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_charged_by_tokens_counts_none() {
+    let pareto = Pareto::start("limits: [{per: tenant, tokens: 100k/day}]").await;
+    let ask = pareto.ask("/v1/moderations", serde_json::json!({"input": "hello"}));
+    assert_eq!(ask.with("x-tenant-id", "acme").await.status, 200);
+    assert_eq!(settled(&pareto, "acme", "tokens").await["used"], 0);
+    pareto.counts("limit_settlements_total", &[("basis", "unbilled")], 1.0).await;
+}
+
+#[tokio::test]
 async fn hits_cost_nothing_unless_they_count() {
     let pareto = Pareto::start("limits: [{per: tenant, requests: 1/day}]").await;
     let same = |pareto: &Pareto| pareto.chat("same").with("x-tenant-id", "acme");

@@ -73,6 +73,11 @@ async fn cut_streams_are_no_whole_ones() {
             && undone.text().contains("\"finish_reason\":\"stop\"")
             && !undone.text().contains("[DONE]")
     );
+    for stream in [false, true] {
+        let unmetered = struck(Fault::NoUsage, stream).await;
+        assert!(unmetered.whole && !unmetered.text().contains("usage"));
+        assert!(unmetered.text().contains("\"finish_reason\":\"stop\""));
+    }
     let malformed = struck(Fault::Malformed, true).await;
     assert_eq!(
         malformed.data().iter().filter(|data| data.is_string()).count(),
