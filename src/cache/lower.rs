@@ -107,8 +107,9 @@ impl Lower {
             return Some(Found { entry, tier: Tier::Disk });
         }
         let bytes = self.parts.redis.as_ref()?.get(&key).await?;
-        let entry = self.parts.opened(Tier::Redis, key, bytes.clone(), purges)?;
-        if let Some(disk) = &self.parts.disk {
+        let copy = self.parts.disk.as_ref().map(|disk| (disk, bytes.clone()));
+        let entry = self.parts.opened(Tier::Redis, key, bytes, purges)?;
+        if let Some((disk, bytes)) = copy {
             disk.put(key, bytes);
         }
         Some(Found { entry, tier: Tier::Redis })

@@ -93,10 +93,16 @@ impl<T: Stored> Cache<T> {
         self.tiers.lower.is_some()
     }
 
-    /// What is under a key in the tiers below the memory, which has it from then on.
-    pub async fn fetch(&self, key: CacheKey) -> Option<Found<T>> {
+    /// What is under a key in the tiers below the memory, which has it from then on. `known` is what the
+    /// caller has found in memory.
+    pub async fn fetch(&self, key: CacheKey, known: Option<&Found<T>>) -> Option<Found<T>> {
         let lower = self.tiers.lower.as_ref()?;
         let look = async {
+            // A look-up may have ended since, on another thread, that brought it here.
+            let newer = |found: &Found<T>| known.is_none_or(|known| found.is_newer(known));
+            if let Some(found) = self.find(&key).filter(newer) {
+                return Some(found);
+            }
             let found = lower.get(key, &self.tiers.purges).await?;
             self.remember(&found.entry);
             Some(found)

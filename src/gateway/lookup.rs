@@ -42,7 +42,7 @@ impl Gateway {
         let Some(key) = plan.key.filter(|_| plan.cache.lookup) else { return Found::Nothing };
         let mut found = self.kept.cache.find(&key);
         if self.kept.cache.has_lower() && !self.is_fresh(plan, found.as_ref()) {
-            let below = self.kept.cache.fetch(key).await;
+            let below = self.kept.cache.fetch(key, found.as_ref()).await;
             found = below.filter(|below| found.as_ref().is_none_or(|here| below.is_newer(here))).or(found);
         }
         self.judged(request, plan, exchange, found)

@@ -45,7 +45,8 @@ impl Gateway {
                     }
                 }
             }
-            match self.kept.cache.fetch(key).await {
+            let known = self.kept.cache.find(&key);
+            match self.kept.cache.fetch(key, known.as_ref()).await {
                 Some(found) if !found.entry.is_stale(self.io.clock.now()) => {
                     return replay(&found.entry, recorder).await;
                 }

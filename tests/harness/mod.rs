@@ -8,6 +8,8 @@ mod metrics;
 mod raw;
 mod redis;
 mod sidecar;
+mod slow;
+mod watch;
 
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ pub use binary::Binary;
 pub use raw::{Raw, Received};
 pub use redis::{Redis, free_port};
 pub use sidecar::{Pareto, chat};
+pub use slow::Slow;
+pub use watch::Watch;
 
 pub use ::pareto::demo::provider::{Behaviour, Fault, Hold, Provider};
 

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::within;
+use super::{Watch, within};
 
 /// A running server. Dropping it kills it.
 pub struct Redis {
@@ -112,6 +112,11 @@ impl Redis {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(command).output().unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Looks at every command from here on.
+    pub async fn watch(&self) -> Watch<'_> {
+        Watch::start(self).await
     }
 
     /// How often a command was called, scripts' own calls included.
