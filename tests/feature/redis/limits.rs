@@ -1,5 +1,6 @@
 //! Limits that several sidecars count together.
 
+use std::process::Command;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -308,4 +309,91 @@ async fn a_redis_that_stops_answering_costs_one_timeout_and_is_used_again() {
     // What it had been asked before it stopped, and what passed without it: each counts once.
     shows(&pareto, "used", 100).await;
     shows(&pareto, "reserved", 0).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_may_drop_counts_is_warned_of_at_the_start() {
+    let redis = Redis::with(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]).await;
+    let provider = provider().await;
+    let mut pareto = Binary::start(&file(&provider, &counts(&redis, "", "{requests: 10/day}"))).await;
+    let warns = |line: &str| line.contains("may drop counts for want of room");
+    let said = match pareto.opening.iter().find(|line| warns(line)).cloned() {
+        Some(said) => said,
+        None => pareto.logs("may drop counts for want of room").await,
+    };
+    assert!(said.contains("WARN") && said.contains("allkeys-lru") && said.contains("noeviction"), "{said}");
+    // It is used all the same.
+    assert_eq!(pareto.chat("a").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_budget_is_as_exact_in_a_cluster() {
+    let nodes = super::cluster::cluster().await;
+    let url = format!("redis+cluster://127.0.0.1:{}", nodes[1].port);
+    let all: [Pareto; 3] = together(&format!(
+        "storage: {{counts: {{redis: \"{url}\", timeout: 5s, lease: 30s}}}}\n\
+         limits: [{{per: tenant, requests: 100/day, concurrent: 1000}}, {{tokens: 100M/day}}]\n"
+    ))
+    .await;
+    let answers = crowd(&all, 400).await;
+    assert_eq!(passed(&answers), 100);
+    assert_eq!(all[0].provider.total(), 100);
+    shows(&all[1], "reserved", 0).await;
+    shows(&all[2], "used", 100).await;
+}
+
+/// Waits until so many seconds have passed by the clock of Redis, which is the one that counts.
+async fn waits(redis: &Redis, seconds: u64) {
+    let (port, seconds) = (redis.port.to_string(), seconds.to_string());
+    let waiting = tokio::task::spawn_blocking(move || {
+        let waited =
+            Command::new("redis-cli").args(["-p", &port, "BLPOP", "what-never-comes", &seconds]).output();
+        assert!(waited.unwrap().status.success());
+    });
+    within("Redis to have waited", waiting).await.unwrap();
+}
+
+/// Seconds that are left of the minute by the clock of Redis.
+fn left(redis: &Redis) -> u64 {
+    60 - redis.cli(&["TIME"]).lines().next().unwrap().parse::<u64>().unwrap() % 60
+}
+
+#[tokio::test]
+async fn a_call_that_outlasts_its_window_counts_in_the_next_on_all_sidecars() {
+    let redis = Redis::start().await;
+    let [one, other] = together(&counts(&redis, "", "{per: tenant, usd: 10/min}")).await;
+    if left(&redis) < 15 {
+        waits(&redis, left(&redis)).await;
+    }
+    assert_eq!(ask(&one, "a").await.status, 200);
+    let dollars =
+        async |pareto: &Pareto, member: &str| first(pareto).await[member].as_str().unwrap().to_owned();
+    let becomes = async |pareto: &Pareto, member: &str, value: &str| {
+        within(&format!("{member} to be {value}"), async {
+            while dollars(pareto, member).await != value {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    becomes(&other, "reserved", "0").await;
+    let spent = dollars(&other, "used").await;
+    assert_ne!(spent, "0");
+    one.provider.hold(Hold::BeforeHead);
+    let under_way = ask(&one, "a").spawn();
+    within("the call", one.provider.received(2)).await;
+    let reserved = dollars(&other, "reserved").await;
+    assert_ne!(reserved, "0");
+    waits(&redis, left(&redis)).await;
+    // What was spent is the old window's; what is under way is still reserved.
+    for pareto in [&one, &other] {
+        becomes(pareto, "used", "0").await;
+        becomes(pareto, "reserved", &reserved).await;
+    }
+    one.provider.release();
+    assert_eq!(under_way.await.unwrap().status, 200);
+    for pareto in [&one, &other] {
+        becomes(pareto, "reserved", "0").await;
+        becomes(pareto, "used", &spent).await;
+    }
 }

@@ -5,6 +5,7 @@ mod breakers;
 mod cluster;
 mod flights;
 mod limits;
+mod order;
 mod outages;
 mod round_trips;
 mod rules;
