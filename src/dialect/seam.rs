@@ -12,15 +12,15 @@ pub(super) struct Seam {
     repeated: String,
     /// What may turn out to be that.
     held: String,
-    /// The white space that the client was told already.
-    trimming: bool,
+    /// White space that the client was told and the server was not: the rest may begin with it.
+    space: String,
 }
 
 impl Seam {
     /// A seam behind `partial`, for which `before` was spent, before a rest that begins with `repeated`.
     pub(super) fn new(partial: &Partial, before: Usage, repeated: String) -> Self {
-        let trimming = partial.prefix().len() < partial.text.len();
-        Self { before, repeated, held: String::new(), trimming }
+        let space = partial.text.strip_prefix(partial.prefix()).unwrap_or_default().to_owned();
+        Self { before, repeated, held: String::new(), space }
     }
 
     /// What a client is told of this step: what was held back before it, and the step, where it was not told
@@ -40,8 +40,16 @@ impl Seam {
     /// Text, without what was told before.
     fn fresh(&mut self, text: String) -> Option<Said> {
         let text = self.after_repetition(text)?;
-        let rest = if self.trimming { text.trim_start() } else { &text };
-        self.trimming &= rest.is_empty();
+        let mut rest = text.as_str();
+        while let Some(told) = self.space.chars().next().filter(|_| !rest.is_empty()) {
+            match rest.strip_prefix(told) {
+                Some(more) => {
+                    rest = more;
+                    self.space.remove(0);
+                }
+                None => self.space.clear(),
+            }
+        }
         (!rest.is_empty()).then(|| Said::Delta(0, Delta::Text(rest.to_owned())))
     }
 
@@ -95,6 +103,8 @@ mod tests {
         assert_eq!(read("one two", "one two", &[" three"]), "one two three");
         assert_eq!(read("ha", "", &["ha", "ha"]), "hahaha", "who does not repeat means it");
         assert_eq!(read("ha ", "ha", &["h"]), "ha h", "it ends before it is one");
+        assert_eq!(read("one:\n", "", &["\n", "\n- two"]), "one:\n\n- two", "only what was told is left out");
+        assert_eq!(read("one ", "", &["\n\ntwo"]), "one \n\ntwo");
     }
 
     #[test]
@@ -114,7 +124,7 @@ mod tests {
             let whole = format!("{repeated} {rest}");
             let at = at.min(whole.len());
             let read = read(&told, repeated, &[&whole[..at], &whole[at..]]);
-            prop_assert_eq!(read, format!("{told}{}", rest.trim_start()));
+            prop_assert_eq!(read, format!("{told}{rest}"));
         }
     }
 }

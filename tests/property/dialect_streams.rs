@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::dialect::{arguments, text};
 use crate::golden::translate;
 
-const CLIENTS: [Api; 4] = [Api::Chat, Api::Responses, Api::Messages, Api::Generate];
-const PROVIDERS: [Api; 3] = [Api::Chat, Api::Messages, Api::Generate];
+pub const CLIENTS: [Api; 4] = [Api::Chat, Api::Responses, Api::Messages, Api::Generate];
+pub const PROVIDERS: [Api; 3] = [Api::Chat, Api::Messages, Api::Generate];
 
 /// What a model says, one after the other.
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     Thought(String),
     Text(String),
     Call(Value),
@@ -25,7 +25,7 @@ enum Step {
 
 /// How it ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum End {
+pub enum End {
     Whole,
     /// The provider says that it failed.
     Failed,
@@ -44,9 +44,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// What was said in all.
 #[derive(Debug, Default, PartialEq)]
-struct All {
+pub struct All {
     thoughts: String,
-    text: String,
+    pub text: String,
     calls: Vec<Value>,
 }
 
@@ -64,7 +64,7 @@ impl All {
     }
 
     /// What a client reads in a whole answer.
-    fn told(client: Api, body: &Value) -> Self {
+    pub fn told(client: Api, body: &Value) -> Self {
         let mut all = Self::default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let parsed = |value: &Value| serde_json::from_str(value.as_str().unwrap()).unwrap();
@@ -118,7 +118,7 @@ fn halves(text: &str) -> [&str; 2] {
 }
 
 /// The stream of a provider that says this.
-fn spoken(provider: Api, steps: &[Step], end: End, line: &str) -> Vec<u8> {
+pub fn spoken(provider: Api, steps: &[Step], end: End, line: &str) -> Vec<u8> {
     let mut out = String::new();
     let mut event = |name: &str, data: Value| {
         if !name.is_empty() {
@@ -274,7 +274,7 @@ fn generate(steps: &[Step], end: End, tell: &mut impl FnMut(Value)) {
     }
 }
 
-fn translator(provider: Api, client: Api) -> Translator {
+pub fn translator(provider: Api, client: Api) -> Translator {
     let mut prompt = Prompt::new(client);
     prompt.thoughts = true;
     let stamp = Stamp { id: "s".into(), created: 1, model: "m".into() };
@@ -282,7 +282,7 @@ fn translator(provider: Api, client: Api) -> Translator {
 }
 
 /// How a client's stream ends, and whether it was told of a failure.
-fn followed(client: Api, told: &[Event]) -> (Progress, bool) {
+pub fn followed(client: Api, told: &[Event]) -> (Progress, bool) {
     let mut progress = Progress::new(client.shape());
     let mut failed = false;
     for event in told {

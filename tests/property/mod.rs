@@ -2,6 +2,7 @@
 
 mod breakers;
 mod dialect;
+mod dialect_resuming;
 mod dialect_streams;
 mod embedding;
 mod json;
