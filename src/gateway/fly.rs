@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{self, HeaderValue};
+use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
 use super::attempt::Cut;
@@ -58,6 +59,9 @@ pub(super) struct Flight {
     tags: Box<[Box<str>]>,
     abandoned: Abandoned,
     alone: bool,
+    /// How long all of it may take, another sidecar's call that is waited for included, and until when.
+    total: Duration,
+    pub(super) deadline: Instant,
     /// What it holds of the limits that let it through.
     pub(super) fare: Option<Fare>,
 }
@@ -69,9 +73,14 @@ impl Flight {
         self.alone = true;
     }
 
-    /// The longest it may take.
-    pub(super) fn deadline(&self) -> Duration {
-        self.departure.as_ref().map_or(Duration::ZERO, |departure| departure.course.route().total)
+    /// Why it ends at its deadline.
+    pub(super) fn too_late(&self) -> UpstreamError {
+        UpstreamError::new(Fault::TotalTimeout, format!("not finished within {:?}", self.total))
+    }
+
+    /// Who would be asked first.
+    pub(super) fn first(&self) -> Option<Box<str>> {
+        Some((*self.departure.as_ref()?.leg.target().account.name).into())
     }
 
     /// Whether nobody listened from the start.
@@ -104,6 +113,8 @@ impl Gateway {
         let asked = course.goes_on().then(|| Box::new(Asked::of(question)));
         let cache = &plan.cache;
         Ok(Flight {
+            total: course.route().total,
+            deadline: self.io.clock.now() + course.route().total,
             departure: Some(Departure { course, leg, asked }),
             shape: Shape::of(request.endpoint),
             choices: request.facts.choices,
@@ -170,7 +181,6 @@ impl Gateway {
         let Some(Departure { mut course, leg, asked }) = flight.departure.take() else { return };
         let recording = recorder.recording().clone();
         let stop = flight.abandoned == Abandoned::Stop || flight.key.is_none();
-        let total = course.route().total;
         let first = leg.target().account.name.clone();
         let cut = Cut::new();
         let travelled = {
@@ -178,8 +188,8 @@ impl Gateway {
             let travel = std::pin::pin!(self.travel(&flight, &mut course, leg, asked, &recorder, &cut));
             tokio::select! {
                 biased;
-                recorded = tokio::time::timeout(total, travel) => recorded.map_err(|_| {
-                    let error = UpstreamError::new(Fault::TotalTimeout, format!("not finished within {total:?}"));
+                recorded = timeout_at(flight.deadline, travel) => recorded.map_err(|_| {
+                    let error = flight.too_late();
                     let _ = cut.set(error.fault.name());
                     ApiError::upstream(&first, &error)
                 }),

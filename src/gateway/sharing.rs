@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::Gateway;
 use super::fly::Flight;
@@ -13,6 +13,7 @@ use crate::cache::entry::Entry;
 use crate::coalesce::follower::Followed;
 use crate::coalesce::leader::Lease;
 use crate::coalesce::shared::Place;
+use crate::error::ApiError;
 use crate::response::recording::{Completed, Ending, Recorder, ResponseHead};
 
 impl Gateway {
@@ -31,8 +32,8 @@ impl Gateway {
                 Place::Follower(follower) => {
                     let recording = recorder.recording().clone();
                     let followed = tokio::select! {
-                        // Nobody waits longer for another's call than for one of their own.
-                        followed = timeout(flight.deadline(), follower.follow(&recorder)) => followed.ok(),
+                        // Nobody waits longer for another's call than for one of their own, nor for both in turn.
+                        followed = timeout_at(flight.deadline, follower.follow(&recorder)) => followed.ok(),
                         () = recording.abandoned() => return,
                     };
                     match followed {
@@ -41,7 +42,12 @@ impl Gateway {
                         Some(Followed::Landed) => {}
                         // What has begun elsewhere cannot go on here: dropped, it ends as broken off.
                         None if recording.is_from_elsewhere() => return,
-                        Some(Followed::Alone) | None => break,
+                        Some(Followed::Alone) => break,
+                        None => {
+                            let error =
+                                ApiError::upstream(&flight.first().unwrap_or_default(), &flight.too_late());
+                            return recorder.finish(Ending::Failed(error));
+                        }
                     }
                 }
             }

@@ -49,7 +49,7 @@ impl Gateway {
         recorder: &Recorder,
         cut: &Cut,
     ) -> Recorded {
-        let deadline = self.io.clock.now() + course.route().total;
+        let deadline = flight.deadline;
         // Slower before it is refused: a key without room waits for it as long as a retry would.
         let pause = leg.asking.pause.min(course.route().retries.max);
         if !pause.is_zero() {
