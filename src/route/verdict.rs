@@ -94,7 +94,10 @@ impl Verdict {
     fn of_error(status: u16, error: Option<&ProviderError>, details: &Details, owned: bool) -> Self {
         let key = if owned { Self::new(Next::OtherKey, Blame::Key, false) } else { Self::nobody() };
         let verdict = match status {
-            _ if is_quota(status, error, details) => Self::new(Next::OtherKey, Blame::Key, false),
+            _ if is_quota(status, error, details) => {
+                // A caller who has no money left is answered by another target where there is one.
+                if owned { key } else { Self::new(Next::Others, Blame::None, false) }
+            }
             400 | 413 if error.is_some_and(is_too_long) => Self::new(Next::Bigger, Blame::None, false),
             400 if error.is_some_and(is_unproved) => Self::new(Next::Unproved, Blame::None, false),
             400 if details.names("API_KEY_INVALID") => key,
@@ -281,6 +284,8 @@ mod tests {
         }
         let callers = Verdict::of_refusal(401, &HeaderMap::new(), b"", false, UNIX_EPOCH);
         assert_eq!((callers.next, callers.blame), (Next::Nobody, Blame::None));
+        let spent = Verdict::of_refusal(402, &HeaderMap::new(), b"", false, UNIX_EPOCH);
+        assert_eq!((spent.next, spent.blame), (Next::Others, Blame::None), "others have money");
     }
 
     #[test]

@@ -178,6 +178,10 @@ async fn what_is_refused_to_a_callers_own_key_is_nobody_elses_affair() {
     let mut stage = Stage::new().await;
     stage.keys = "keys: []";
     let [first, second] = stage.sidecars().await;
+    stage.sim.next(Fault::Quota);
+    assert_eq!(asked(&first, "spent").await, "other");
+    let another = first.chat("has money").by("sk-bob").await;
+    assert_eq!(another.header("x-pareto-provider"), "sim");
     stage.sim.next(Fault::RateLimitedFor(300));
     assert_eq!(asked(&first, "a").await, "other");
     assert_eq!(asked(&second, "b").await, "sim");
