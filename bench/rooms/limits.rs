@@ -112,26 +112,35 @@ async fn tenants() {
     );
 }
 
+/// As many tenants as wait, each with one request.
 async fn waiters() {
-    let (limits, rules) = force("limits: [{concurrent: 1, wait: 1h, max_waiting: 20000}]");
+    let (limits, rules) = force(&format!("limits: [{{concurrent: 1, wait: 1h, max_waiting: {WAITERS}}}]"));
     let amounts = Amounts::NONE.with(Measure::Concurrent, 1);
     let Ok(first) = limits.admit(&ask(&rules, "first", amounts)).await else { panic!("refused") };
     let before = resident();
     let mut tasks = tokio::task::JoinSet::new();
+    let began = Instant::now();
     for number in 0..WAITERS {
         let (limits, rules) = (limits.clone(), rules.clone());
         tasks.spawn(async move {
-            let tenant = format!("tenant-{}", number % 100);
+            let tenant = format!("tenant-{number}");
             limits.admit(&ask(&rules, &tenant, amounts)).await.is_ok()
         });
     }
     while limits.waiting() < WAITERS {
         tokio::task::yield_now().await;
     }
-    println!("| bytes for each of {WAITERS} that wait | {} |", (resident() - before) / WAITERS);
+    let each = |began: Instant| measure::micros(began.elapsed() / WAITERS as u32);
+    println!("| going to wait, for each of {WAITERS} | {} |", each(began));
+    println!("| bytes for each of them, its task included | {} |", (resident() - before) / WAITERS);
+    let began = Instant::now();
+    for number in 0..WAITERS {
+        let tenant = format!("late-{number}");
+        assert!(limits.admit(&ask(&rules, &tenant, amounts)).await.is_err());
+    }
+    println!("| turning away each of {WAITERS} more | {} |", each(began));
     let began = Instant::now();
     drop(first);
     assert!(tasks.join_all().await.into_iter().all(|served| served));
-    let each = began.elapsed() / WAITERS as u32;
-    println!("| serving each of them, one after the other | {} |", measure::micros(each));
+    println!("| serving each of them, one after the other | {} |", each(began));
 }

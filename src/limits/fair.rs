@@ -2,6 +2,7 @@
 //! Vin and Cheng 1996), by urgency and then in order of arrival within a tenant.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// The place of one waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,10 +24,12 @@ const TURN: u64 = 1 << 20;
 
 /// Those that wait.
 pub struct FairQueue<T> {
-    tenants: HashMap<Box<str>, Tenant<T>>,
+    tenants: HashMap<Arc<str>, Tenant<T>>,
     /// Tenants by when their turn is: the virtual start of their next, then who came first.
-    turns: BTreeSet<(u64, u64, Box<str>)>,
-    tickets: HashMap<Ticket, (Box<str>, Urgency)>,
+    turns: BTreeSet<(u64, u64, Arc<str>)>,
+    /// Tenants by how many of theirs wait: a full queue asks that of each who comes.
+    lengths: BTreeSet<(usize, Arc<str>)>,
+    tickets: HashMap<Ticket, (Arc<str>, Urgency)>,
     /// The virtual time: the start of the turn served last.
     served: u64,
     next: u64,
@@ -56,6 +59,7 @@ impl<T> FairQueue<T> {
         Self {
             tenants: HashMap::new(),
             turns: BTreeSet::new(),
+            lengths: BTreeSet::new(),
             tickets: HashMap::new(),
             served: 0,
             next: 0,
@@ -84,18 +88,22 @@ impl<T> FairQueue<T> {
         }
         let ticket = Ticket(self.next);
         self.next += 1;
-        if !self.tenants.contains_key(tenant) {
+        let known = self.tenants.get_key_value(tenant).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| {
             // One that comes (back) starts now: it has saved up nothing by its absence.
             let turn = (TURN / u64::from(weight.max(1))).max(1);
-            let name: Box<str> = tenant.into();
+            let name: Arc<str> = tenant.into();
             self.turns.insert((self.served, ticket.0, name.clone()));
             let tenant = Tenant { waiting: BTreeMap::new(), start: self.served, first: ticket.0, turn };
-            self.tenants.insert(name, tenant);
-        }
-        if let Some(tenant) = self.tenants.get_mut(tenant) {
+            self.tenants.insert(name.clone(), tenant);
+            name
+        });
+        if let Some(tenant) = self.tenants.get_mut(&name) {
+            self.lengths.remove(&(tenant.waiting.len(), name.clone()));
             tenant.waiting.insert((urgency, ticket), waiter);
+            self.lengths.insert((tenant.waiting.len(), name.clone()));
         }
-        self.tickets.insert(ticket, (tenant.into(), urgency));
+        self.tickets.insert(ticket, (name, urgency));
         match pushed_out {
             Some(out) => Entered::Instead(ticket, out),
             None => Entered::In(ticket),
@@ -106,9 +114,9 @@ impl<T> FairQueue<T> {
     /// burst of one pushes out its own, never another's.
     fn last_of_longest(&self, tenant: &str) -> Option<Ticket> {
         let own = self.tenants.get(tenant).map_or(0, |tenant| tenant.waiting.len());
-        let longest = self.tenants.values().max_by_key(|tenant| tenant.waiting.len())?;
-        let ((_, ticket), _) = longest.waiting.last_key_value()?;
-        (longest.waiting.len() > own + 1).then_some(*ticket)
+        let (length, name) = self.lengths.last()?;
+        let ((_, ticket), _) = self.tenants.get(name)?.waiting.last_key_value()?;
+        (*length > own + 1).then_some(*ticket)
     }
 
     /// Who is next.
@@ -134,10 +142,13 @@ impl<T> FairQueue<T> {
     pub fn remove(&mut self, ticket: Ticket) -> Option<T> {
         let (name, urgency) = self.tickets.remove(&ticket)?;
         let tenant = self.tenants.get_mut(&name)?;
+        self.lengths.remove(&(tenant.waiting.len(), name.clone()));
         let waiter = tenant.waiting.remove(&(urgency, ticket));
         if tenant.waiting.is_empty() {
             self.turns.remove(&(tenant.start, tenant.first, name.clone()));
             self.tenants.remove(&name);
+        } else {
+            self.lengths.insert((tenant.waiting.len(), name));
         }
         waiter
     }
@@ -225,7 +236,10 @@ mod tests {
         assert_eq!(queue.remove(tickets[0]).as_deref(), Some("a0"));
         assert_eq!(queue.remove(tickets[0]), None);
         assert_eq!(queue.remove(tickets[2]).as_deref(), Some("a2"));
-        assert_eq!(all(queue), ["a1"]);
+        assert_eq!(queue.peek().map(|(ticket, _)| ticket), Some(tickets[1]));
+        assert_eq!(next(&mut queue).as_deref(), Some("a1"));
+        assert!(queue.is_empty() && queue.tenants.is_empty());
+        assert!(queue.turns.is_empty() && queue.lengths.is_empty());
     }
 
     proptest! {
