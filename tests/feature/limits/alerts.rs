@@ -93,3 +93,38 @@ async fn a_webhook_that_hangs_keeps_nobody_from_being_told() {
     hook.release();
     told(&pareto, "delivered", 20.0).await;
 }
+
+/// A zone in which it is between ten and eleven in the morning: a budget of its day has lasted long enough
+/// to tell, and will last long enough to be spent.
+fn morning() -> String {
+    let hour = jiff::Timestamp::now().as_second() / 3600 % 24;
+    // POSIX's sign: Etc/GMT-3 is three hours ahead of UTC.
+    match 10 - hour {
+        ahead @ 1.. => format!("Etc/GMT-{ahead}"),
+        0 => "UTC".to_owned(),
+        behind if behind >= -12 => format!("Etc/GMT+{}", -behind),
+        behind => format!("Etc/GMT-{}", 24 + behind),
+    }
+}
+
+#[tokio::test]
+async fn a_budget_that_will_not_last_is_told_ahead_and_once() {
+    let pareto = Pareto::start(&format!(
+        "limits: [{{name: daily, per: tenant, requests: 10/day, zone: {}, alert: {{at: [100%], webhook: '{{origin}}/v1/echo'}}}}]",
+        morning()
+    ))
+    .await;
+    // Eight of ten by eleven at the latest: at this pace the rest is used by 13:45.
+    for number in 0..8 {
+        assert_eq!(ask(&pareto, "acme", &format!("{number}")).await.status, 200);
+    }
+    told(&pareto, "delivered", 1.0).await;
+    let told_of = posted(&pareto).remove(0).json();
+    assert_eq!(told_of["type"], "budget.forecast", "{told_of}");
+    let exhausted: jiff::Timestamp = told_of["exhausted_at"].as_str().unwrap().parse().unwrap();
+    let end: jiff::Timestamp = told_of["window"]["until"].as_str().unwrap().parse().unwrap();
+    assert!(jiff::Timestamp::now() < exhausted && exhausted < end, "{told_of}");
+    let shown = super::count(&pareto, "acme", "requests").await;
+    let shown: jiff::Timestamp = shown["exhausted_at"].as_str().unwrap().parse().unwrap();
+    assert!(jiff::Timestamp::now() < shown && shown < end);
+}

@@ -1,5 +1,7 @@
 //! What `explain` says of limits: which are for a request, what it would reserve, whether it would pass.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::ask;
@@ -42,6 +44,26 @@ async fn a_running_pareto_tells_how_its_counts_stand_and_changes_none() {
     let unpriced = Pareto::start("limits: [{usd: 1/day}]").await;
     let said = unpriced.explain(json!({"body": {"model": "nobody-knows", "messages": []}})).await.json();
     assert!(said["limits"]["passes"]["why"].as_str().unwrap().contains("no price is known"), "{said}");
+}
+
+#[tokio::test]
+async fn an_image_counts_by_its_providers_published_formula() {
+    let pareto = Pareto::start(FILE).await;
+    let input = async |images: usize| {
+        // The header of a PNG of 1024 × 1024 pixels, which is all that is looked at.
+        let header = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x04\0\0\0\x04\0\x08\x02\0\0\0\0";
+        let url = format!("data:image/png;base64,{}", BASE64_STANDARD.encode(header));
+        let image = json!({"type": "image_url", "image_url": {"url": url}});
+        let mut body = chat("hello world");
+        let mut parts = vec![json!({"type": "text", "text": "hello world"})];
+        parts.extend(std::iter::repeat_n(image, images));
+        body["messages"][0]["content"] = parts.into();
+        let said = pareto.explain(json!({"headers": {"x-tenant-id": "acme"}, "body": body})).await.json();
+        said["limits"]["input tokens"]["value"].as_u64().unwrap()
+    };
+    let (none, one, two) = (input(0).await, input(1).await, input(2).await);
+    // OpenAI's own example: four tiles of 170 and the base of 85.
+    assert_eq!((one - none, two - one), (765, 765));
 }
 
 #[tokio::test]

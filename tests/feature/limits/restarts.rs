@@ -38,6 +38,28 @@ async fn counts_go_on_after_an_end_in_order() {
 }
 
 #[tokio::test]
+async fn what_was_told_of_a_budget_is_not_told_again_after_a_restart() {
+    let (provider, hook, directory) = (provider().await, provider().await, TempDir::new().unwrap());
+    let alert = format!("alert: {{at: [50%, 100%], forecast: false, webhook: '{}/echo'}}", hook.url());
+    let file = file(&provider, &directory).replace("200/day", &format!("4/day, {alert}"));
+    let first = Binary::start(&file).await;
+    for number in 0..2 {
+        assert_eq!(ask(&first, &format!("{number}")).await.status, 200);
+    }
+    within("the first alert", hook.received(1)).await;
+    first.signal("TERM");
+    assert!(first.exit().await.success());
+    let second = Binary::start(&file).await;
+    for number in 2..4 {
+        assert_eq!(ask(&second, &format!("{number}")).await.status, 200);
+    }
+    within("the second alert", hook.received(2)).await;
+    let shares: Vec<_> = hook.calls().iter().map(|call| call.json()["share"].clone()).collect();
+    assert_eq!(shares, [50, 100]);
+    assert_eq!(ask(&second, "one more").await.status, 429);
+}
+
+#[tokio::test]
 async fn killed_in_the_middle_the_next_process_is_off_by_leases_at_most_and_says_so() {
     let (provider, directory) = (provider().await, TempDir::new().unwrap());
     let first = Binary::start(&file(&provider, &directory)).await;

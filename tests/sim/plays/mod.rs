@@ -10,6 +10,7 @@ mod servers;
 mod sharing;
 mod stale;
 mod timeouts;
+mod windows;
 
 use std::time::Duration;
 
