@@ -16,7 +16,7 @@ pub(super) struct Page {
     pub(super) name: Arc<str>,
     pub(super) limit: Limit,
     pub(super) gauges: Vec<Gauge>,
-    pub(super) accounts: HashMap<u128, Account, BuildHasherDefault<Digested>>,
+    pub(super) accounts: HashMap<u128, Account, BuildHasherDefault<Unseeded>>,
     /// When idle counts were last dropped, in seconds since 1970.
     swept: i64,
 }
@@ -32,7 +32,7 @@ pub(super) struct Account {
 /// The pages of the limits in force, each under a number that no other limit has had.
 #[derive(Default)]
 pub(super) struct Pages {
-    pub(super) by_id: HashMap<LimitId, Page, BuildHasherDefault<Spread>>,
+    pub(super) by_id: HashMap<LimitId, Page, BuildHasherDefault<Unseeded>>,
     last: u64,
     /// Counts that have changed since they were written, where they are.
     pub(super) changed: Vec<(LimitId, u128)>,
@@ -92,13 +92,13 @@ impl Pages {
     }
 }
 
-/// Ids are small numbers that nobody outside chooses: enough that they differ in their upper bits too, by
-/// which a table tells its entries apart (Knuth, The Art of Computer Programming 3, 6.4: multiplication by
-/// the golden ratio).
+/// Hashes keys that nobody outside chooses: digests as they are, and ids, which are small numbers, so that they
+/// differ in their upper bits too, by which a table tells its entries apart (Knuth, The Art of Computer
+/// Programming 3, 6.4: multiplication by the golden ratio).
 #[derive(Default)]
-pub(super) struct Spread(u64);
+pub(super) struct Unseeded(u64);
 
-impl Hasher for Spread {
+impl Hasher for Unseeded {
     fn finish(&self) -> u64 {
         self.0
     }
@@ -111,22 +111,6 @@ impl Hasher for Spread {
 
     fn write_u64(&mut self, id: u64) {
         self.0 = id.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
-
-/// Keys are digests already.
-#[derive(Default)]
-pub(super) struct Digested(u64);
-
-impl Hasher for Digested {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
     }
 
     fn write_u128(&mut self, digest: u128) {
