@@ -338,19 +338,15 @@ impl Gateway {
         asked: Option<&Asked>,
     ) -> Result<(Leg, Option<Seat>), ApiError> {
         if let Some(asked) = asked.filter(|_| flight.failover == Mode::Act) {
-            if leg.asking.stands().await
-                && let Ok(seat) = self.seat(flight, leg.target(), false).await
-            {
+            if let Some(seat) = self.free_seat(flight, &mut leg.asking).await {
                 return Ok((leg, seat));
             }
-            while let Some(mut asking) = course.instead(self.io.clock.now()) {
-                if asking.stands().await
-                    && let Ok(seat) = self.seat(flight, &asking.target, false).await
-                {
-                    let target = asking.target.name.clone();
-                    let leg = asked.leg(asking).map_err(|error| unsaid(target, &error))?;
-                    return Ok((leg, seat));
-                }
+            if let Some(asking) = course.instead(self.io.clock.now())
+                && let Some((asking, seat)) = self.seated(flight, course, asking).await
+            {
+                let target = asking.target.name.clone();
+                let leg = asked.leg(asking).map_err(|error| unsaid(target, &error))?;
+                return Ok((leg, seat));
             }
         }
         match self.seat(flight, leg.target(), true).await {
@@ -364,6 +360,11 @@ impl Gateway {
         }
     }
 
+    /// A seat where one is free now, and nobody else finds out whether the target works again.
+    async fn free_seat(&self, flight: &Flight, asking: &mut Asking) -> Option<Option<Seat>> {
+        if asking.stands().await { self.seat(flight, &asking.target, false).await.ok() } else { None }
+    }
+
     /// Who is asked next, with a seat: the one that was chosen, or where a limit has no room there or
     /// another sidecar finds out whether it works again, another one; `None` where none has.
     pub(super) async fn seated(
@@ -374,9 +375,7 @@ impl Gateway {
     ) -> Option<(Asking, Option<Seat>)> {
         let mut next = Some(asking);
         while let Some(mut asking) = next {
-            if asking.stands().await
-                && let Ok(seat) = self.seat(flight, &asking.target, false).await
-            {
+            if let Some(seat) = self.free_seat(flight, &mut asking).await {
                 return Some((asking, seat));
             }
             next = course.instead(self.io.clock.now());
