@@ -196,11 +196,11 @@ impl Breaker {
         }
     }
 
-    /// The end of the rest that began with the last opening, had it lasted `of / in_all` times as long; `None`
-    /// where it is closed.
-    pub fn end_of_rest(&self, of: u32, in_all: u32) -> Option<Instant> {
+    /// The end of the rest that began with the last opening, had it lasted half as long again; `None` where it
+    /// is closed.
+    pub fn end_of_longer_rest(&self) -> Option<Instant> {
         let (_, rests) = self.rest()?;
-        Some(self.changed? + rest(rests) * of / in_all)
+        Some(self.changed? + rest(rests) * 3 / 2)
     }
 
     /// Calls that have failed since the last success.

@@ -336,7 +336,7 @@ impl Condition {
 
     /// Until when a probe that is due is left to other sidecars: it was calls from here that failed.
     pub fn yields_probe(&self, now: Instant) -> Option<Instant> {
-        let until = self.breaker.end_of_rest(3, 2).filter(|_| self.opener.is_none())?;
+        let until = self.breaker.end_of_longer_rest().filter(|_| self.opener.is_none())?;
         (until > now).then_some(until)
     }
 

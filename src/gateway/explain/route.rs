@@ -158,10 +158,15 @@ fn lacks(reason: &str) -> String {
         "dialect" => "speaks another API than the app".to_owned(),
         "model" => "another model's vectors cannot be compared".to_owned(),
         "context" => "the request does not fit its context window".to_owned(),
-        "tools" | "images" | "json_schema" | "sampling" | "forced_tools" | "prefill" | "dimensions" => {
-            format!("does not take {reason}")
-        }
-        said if said.starts_with("json_schema ") => format!("does not take {said}"),
+        "tools"
+        | "images"
+        | "json_schema"
+        | "json_schema with tools"
+        | "json_schema in a stream"
+        | "sampling"
+        | "forced_tools"
+        | "prefill"
+        | "dimensions" => format!("does not take {reason}"),
         said => said.to_owned(),
     }
 }

@@ -105,7 +105,7 @@ impl Asks for Conversation<'_> {
             json_schema: is_schema(self.response_format.as_ref()) || is_schema(format),
             sampling: samples(self.temperature, self.top_p, self.top_k),
             forced_tools: self.tool_choice.as_ref().is_some_and(Choice::forces),
-            prefill: ends_with(self.messages.as_deref(), "assistant"),
+            prefill: is_prefilled(self.messages.as_deref().unwrap_or_default()),
             ..Needs::default()
         }
     }
@@ -159,7 +159,7 @@ impl Asks for Response<'_> {
             json_schema: is_schema(self.text.as_ref().and_then(|text| text.format.as_ref())),
             sampling: samples(self.temperature, self.top_p, None),
             forced_tools: self.tool_choice.as_ref().is_some_and(Choice::forces),
-            prefill: ends_with(Some(self.items()), "assistant"),
+            prefill: is_prefilled(self.items()),
             ..Needs::default()
         }
     }
@@ -301,9 +301,9 @@ fn some(list: Option<&RawValue>) -> bool {
     list.is_some_and(|list| list.get().len() > "[]".len() && list.get() != "null")
 }
 
-fn ends_with(messages: Option<&[Message]>, role: &str) -> bool {
-    let last = messages.and_then(<[Message]>::last);
-    last.is_some_and(|message| message.role.as_deref() == Some(role))
+/// Whether the last message is one of the assistant's, which the answer is to continue.
+fn is_prefilled(messages: &[Message]) -> bool {
+    messages.last().is_some_and(|message| message.role.as_deref() == Some("assistant"))
 }
 
 #[cfg(test)]
