@@ -200,14 +200,7 @@ proptest! {
     /// More tokens of any kind never cost less, also where they make a prompt a long one.
     #[test]
     fn more_never_costs_less(model in any_model(), usage in any_usage(400_000), more in any_usage(400_000)) {
-        let both = Usage {
-            input: usage.input + more.input,
-            cached_input: usage.cached_input + more.cached_input,
-            cache_write: usage.cache_write + more.cache_write,
-            cache_write_1h: usage.cache_write_1h + more.cache_write_1h,
-            output: usage.output + more.output,
-            ..usage
-        };
+        let both = usage.and(&more);
         let table = built_in();
         prop_assert!(table.cost(model, &both) >= table.cost(model, &usage));
     }
@@ -216,14 +209,7 @@ proptest! {
     #[test]
     fn list_prices_add_up(model in any_model(), one in any_usage(25_000), other in any_usage(25_000)) {
         let (one, other) = (Usage { tier: ServiceTier::Default, ..one }, Usage { tier: ServiceTier::Default, ..other });
-        let both = Usage {
-            input: one.input + other.input,
-            cached_input: one.cached_input + other.cached_input,
-            cache_write: one.cache_write + other.cache_write,
-            cache_write_1h: one.cache_write_1h + other.cache_write_1h,
-            output: one.output + other.output,
-            ..one
-        };
+        let both = one.and(&other);
         let table = built_in();
         let cost = |usage: &Usage| table.cost(model, usage).unwrap_or_default();
         prop_assert_eq!(cost(&one) + cost(&other), cost(&both));
