@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use reqwest::Method;
 use tempfile::TempDir;
 
-use crate::harness::{Answer, Binary, provider, within};
+use crate::harness::{Answer, Binary, provider, until, within};
 
 const DISK: [(&str, &str); 1] = [("tier", "disk")];
 
@@ -45,12 +45,7 @@ async fn until_up(pareto: &Binary, up: bool) {
 async fn stored(pareto: &Binary, text: &str) -> Answer {
     let before = pareto.metric("cache_bytes", &DISK).await;
     let answer = pareto.chat(text).await;
-    within("the write", async {
-        while pareto.metric("cache_bytes", &DISK).await <= before {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the write", async || pareto.metric("cache_bytes", &DISK).await > before).await;
     answer
 }
 
@@ -221,12 +216,7 @@ async fn a_store_damaged_in_any_file_opens_and_gives_no_wrong_bytes() {
     drop(disk);
     // Its threads end with it, a moment later.
     let lock = File::open(original.path().join("store/lock")).unwrap();
-    within("the store to close", async {
-        while lock.try_lock().is_err() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the store to close", async || lock.try_lock().is_ok()).await;
     let names = files(original.path());
     for (at, path) in names.iter().enumerate() {
         let copy = TempDir::new().unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::embeddings::{embed, sent, texts, truth, vectors};
-use crate::harness::{Answer, Fault, Pareto, provider, within};
+use crate::harness::{Answer, Fault, Pareto, provider, until, within};
 
 fn on(path: &Path, key: &str) -> String {
     let key = if key.is_empty() { String::new() } else { format!(", encryption_key: \"{key}\"") };
@@ -18,12 +18,7 @@ fn on(path: &Path, key: &str) -> String {
 async fn filled(settings: &str, inputs: Vec<Value>) -> Pareto {
     let pareto = Pareto::start(settings).await;
     assert_eq!(embed(&pareto, inputs).await.cache(), "fwd=miss; stored");
-    within("the write", async {
-        while pareto.metric("cache_bytes", &[("tier", "disk")]).await == 0.0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the write", async || pareto.metric("cache_bytes", &[("tier", "disk")]).await != 0.0).await;
     pareto
 }
 

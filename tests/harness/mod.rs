@@ -37,6 +37,16 @@ pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
     }
 }
 
+/// Waits until something is so that nothing else tells of: it is asked again and again.
+pub async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    within(what, async {
+        while !is_so().await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 /// A provider without random padding, so that answers can be compared.
 pub async fn provider() -> Provider {
     Provider::start(Behaviour { obfuscation: false, ..Behaviour::default() }).await.unwrap()

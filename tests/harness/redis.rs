@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Watch, within};
+use super::{Watch, until};
 
 /// A running server. Dropping it kills it.
 pub struct Redis {
@@ -69,12 +69,7 @@ impl Redis {
 
     /// Waits until it answers.
     pub async fn answers(&self) {
-        within("redis-server", async {
-            while ping(self.port).await.is_none() {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until("redis-server", async || ping(self.port).await.is_some()).await;
     }
 
     /// The setting that makes a sidecar use it, with times that a crowd of clients on the test's one

@@ -3,7 +3,7 @@
 use hmac_check::verify;
 
 use super::ask;
-use crate::harness::{Fault, Hold, Pareto, provider, within};
+use crate::harness::{Fault, Hold, Pareto, Provider, provider, within};
 
 /// Checks a signature as the README tells a receiver to.
 mod hmac_check {
@@ -23,6 +23,15 @@ mod hmac_check {
 /// The calls of the webhook, which is the provider's echo.
 fn posted(pareto: &Pareto) -> Vec<pareto::demo::provider::Call> {
     pareto.provider.calls().into_iter().filter(|call| call.target == "/v1/echo").collect()
+}
+
+/// A budget of one request a day for each tenant, whose end is posted to `hook`.
+async fn alerting(hook: &Provider) -> Pareto {
+    Pareto::start(&format!(
+        "limits: [{{per: tenant, requests: 1/day, alert: {{at: [100%], forecast: false, webhook: '{}/echo'}}}}]",
+        hook.url()
+    ))
+    .await
 }
 
 async fn told(pareto: &Pareto, result: &str, times: f64) {
@@ -58,11 +67,7 @@ async fn a_webhook_that_fails_is_tried_again_and_keeps_nobody_waiting() {
     let hook = provider().await;
     hook.next_times(Fault::Status(503), 2);
     hook.hold(Hold::BeforeHead);
-    let pareto = Pareto::start(&format!(
-        "limits: [{{per: tenant, requests: 1/day, alert: {{at: [100%], forecast: false, webhook: '{}/echo'}}}}]",
-        hook.url()
-    ))
-    .await;
+    let pareto = alerting(&hook).await;
     assert_eq!(ask(&pareto, "acme", "1").await.status, 200);
     within("the webhook", hook.received(1)).await;
     assert_eq!(ask(&pareto, "acme", "2").await.status, 429, "while the webhook hangs");
@@ -80,11 +85,7 @@ async fn a_webhook_that_fails_is_tried_again_and_keeps_nobody_waiting() {
 async fn a_webhook_that_hangs_keeps_nobody_from_being_told() {
     let hook = provider().await;
     hook.hold(Hold::BeforeHead);
-    let pareto = Pareto::start(&format!(
-        "limits: [{{per: tenant, requests: 1/day, alert: {{at: [100%], forecast: false, webhook: '{}/echo'}}}}]",
-        hook.url()
-    ))
-    .await;
+    let pareto = alerting(&hook).await;
     for tenant in 0..20 {
         assert_eq!(ask(&pareto, &format!("t{tenant}"), "hello").await.status, 200);
     }

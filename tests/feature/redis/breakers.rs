@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::Value;
 
-use crate::harness::{Binary, Fault, Hold, Pareto, Provider, Redis, provider, within};
+use crate::harness::{Binary, Fault, Hold, Pareto, Provider, Redis, provider, until, within};
 
 /// Failures in a row that open a breaker.
 const OPENING: u32 = 5;
@@ -44,12 +44,7 @@ impl Stage {
         let listeners = self.listeners();
         let pareto = Pareto::before(self.sim.clone(), &self.file());
         super::in_use(&pareto, true).await;
-        within("the channel", async {
-            while self.listeners() <= listeners {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until("the channel", async || self.listeners() > listeners).await;
         pareto
     }
 
@@ -94,21 +89,11 @@ async fn shown(pareto: &Pareto) -> Value {
 }
 
 async fn state_becomes(pareto: &Pareto, state: &str) {
-    within(&format!("the breaker to be {state}"), async {
-        while shown(pareto).await["breaker"] != state {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until(&format!("the breaker to be {state}"), async || shown(pareto).await["breaker"] == state).await;
 }
 
 async fn rests(pareto: &Pareto, because: &str) {
-    within(&format!("a rest because {because}"), async {
-        while shown(pareto).await["because"] != because {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until(&format!("a rest because {because}"), async || shown(pareto).await["because"] == because).await;
 }
 
 #[tokio::test]
@@ -125,12 +110,7 @@ async fn a_breaker_that_opens_opens_for_all_and_for_those_that_start_later() {
     first.counts("breakers_shared_total", &[("event", "told")], 1.0).await;
     assert_eq!(first.metric("breakers_shared_total", &[("event", "learned")]).await, 0.0);
     let late = stage.sidecar().await;
-    within("what the others know", async {
-        while shown(&late).await["learned"] != true {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("what the others know", async || shown(&late).await["learned"] == true).await;
 }
 
 #[tokio::test]
@@ -210,12 +190,7 @@ async fn one_probes(stage: &Stage, all: &[Pareto; 3]) -> Vec<String> {
     stage.sim.hold(Hold::BeforeHead);
     let waiting: Vec<_> =
         (0..15).map(|number| all[number % 3].chat(&format!("probe {number}")).spawn()).collect();
-    within("the others' answers", async {
-        while stage.other.total() < u64::from(OPENING) + 14 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the others' answers", async || stage.other.total() >= u64::from(OPENING) + 14).await;
     assert_eq!(stage.sim.total(), u64::from(OPENING) + 1, "one of fifteen");
     stage.sim.release();
     let answers = join_all(waiting).await.into_iter().map(Result::unwrap);
@@ -258,18 +233,11 @@ async fn the_probe_of_a_sidecar_that_dies_is_anothers_when_its_lease_ends() {
     let first = stage.sidecar().await;
     let listeners = stage.listeners();
     let dying = Binary::start(&stage.file()).await;
-    within("the other's channel", async {
-        while stage.listeners() <= listeners {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the other's channel", async || stage.listeners() > listeners).await;
     stage.sim.always(Some(Fault::Status(500)));
     opens(&first).await;
-    within("the other to learn", async {
-        while dying.metric("breakers_shared_total", &[("event", "learned")]).await < 1.0 {
-            tokio::task::yield_now().await;
-        }
+    until("the other to learn", async || {
+        dying.metric("breakers_shared_total", &[("event", "learned")]).await >= 1.0
     })
     .await;
     state_becomes(&first, "half_open").await;
@@ -323,10 +291,8 @@ async fn without_redis_each_decides_alone_and_tells_the_others_when_it_is_back()
         pareto.counts("breakers_shared_total", &[("event", "told")], 1.0).await;
     }
     let late = stage.sidecar().await;
-    within("what they found out meanwhile", async {
-        while late.metric("breakers_shared_total", &[("event", "learned")]).await < 1.0 {
-            tokio::task::yield_now().await;
-        }
+    until("what they found out meanwhile", async || {
+        late.metric("breakers_shared_total", &[("event", "learned")]).await >= 1.0
     })
     .await;
 }

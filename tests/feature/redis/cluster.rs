@@ -4,7 +4,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use super::in_use;
-use crate::harness::{Pareto, Redis, free_port, provider, within};
+use super::tier::entries;
+use crate::harness::{Pareto, Redis, free_port, provider, until};
 
 /// Three nodes that know each other and have all slots.
 pub(super) async fn cluster() -> [Redis; 3] {
@@ -24,10 +25,8 @@ pub(super) async fn join(nodes: [Redis; 3], ports: [u16; 3], options: &[&str]) -
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
-    within("the cluster", async {
-        while nodes.iter().any(|node| !node.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok")) {
-            tokio::task::yield_now().await;
-        }
+    until("the cluster", async || {
+        nodes.iter().all(|node| node.cli(&["CLUSTER", "INFO"]).contains("cluster_state:ok"))
     })
     .await;
     nodes
@@ -42,10 +41,7 @@ pub(super) async fn node(options: &[String]) -> Redis {
 }
 
 pub(super) fn keys(nodes: &[Redis]) -> usize {
-    nodes
-        .iter()
-        .map(|node| node.cli(&["KEYS", "pareto:{*}"]).lines().filter(|key| key.ends_with('}')).count())
-        .sum()
+    nodes.iter().map(|node| entries(node).len()).sum()
 }
 
 #[tokio::test]
@@ -62,12 +58,7 @@ async fn answers_are_shared_through_a_cluster_while_its_slots_move() {
     for number in 0..20 {
         assert_eq!(first.chat(&format!("before {number}")).await.status, 200);
     }
-    within("the answers in Redis", async {
-        while keys(&nodes) < 20 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the answers in Redis", async || keys(&nodes) >= 20).await;
     let ids = [0, 1].map(|at: usize| nodes[at].cli(&["CLUSTER", "MYID"]));
     let address = format!("127.0.0.1:{}", nodes[0].port);
     let mut moving = Command::new("redis-cli")

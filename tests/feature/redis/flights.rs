@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::{sidecars, sidecars_with};
-use crate::harness::{Answer, Ask, Binary, CHAT, Fault, Hold, Pareto, Redis, chat, provider, within};
+use crate::harness::{Answer, Ask, Binary, CHAT, Fault, Hold, Pareto, Redis, chat, provider, until, within};
 
 /// Asks every sidecar `each` times at once, with the provider held back until all wait.
 async fn crowd(all: &[Pareto], each: u32, ask: impl Fn(&Pareto) -> Ask) -> Vec<Answer> {
@@ -84,10 +84,8 @@ async fn killed(hold: Hold, stream: bool) -> (Answer, u64) {
     let leader = Binary::start(&file).await;
     let follower = Pareto::before(provider.clone(), &settings);
     super::in_use(&follower, true).await;
-    within("the leader's Redis", async {
-        while redis.cli(&["PUBSUB", "CHANNELS", "pareto:sidecar:*"]).lines().count() < 2 {
-            tokio::task::yield_now().await;
-        }
+    until("the leader's Redis", async || {
+        redis.cli(&["PUBSUB", "CHANNELS", "pareto:sidecar:*"]).lines().count() >= 2
     })
     .await;
     provider.hold(hold);

@@ -7,7 +7,9 @@ use futures_util::future::join_all;
 use http::Method;
 use serde_json::Value;
 
-use crate::harness::{Answer, Ask, Binary, Fault, Hold, Pareto, Provider, Redis, chat, provider, within};
+use crate::harness::{
+    Answer, Ask, Binary, Fault, Hold, Pareto, Provider, Redis, chat, provider, until, within,
+};
 
 /// Counts in `redis`, for sidecars that have nothing else in common.
 fn counts(redis: &Redis, more: &str, limits: &str) -> String {
@@ -32,12 +34,7 @@ pub(super) async fn joined(all: &[Pareto]) {
         pareto.admin(Method::GET, "/limits").await;
     }
     for pareto in all {
-        within("the shared counts", async {
-            while pareto.metric("limit_ledger_sidecars", &[]).await < 1.0 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until("the shared counts", async || pareto.metric("limit_ledger_sidecars", &[]).await >= 1.0).await;
     }
 }
 
@@ -56,12 +53,7 @@ async fn first(pareto: &Pareto) -> Value {
 
 /// Waits until the first count shows this.
 async fn shows(pareto: &Pareto, member: &str, value: u64) {
-    within(&format!("{member} to be {value}"), async {
-        while first(pareto).await[member] != value {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until(&format!("{member} to be {value}"), async || first(pareto).await[member] == value).await;
 }
 
 async fn crowd(all: &[Pareto], requests: usize) -> Vec<Answer> {
@@ -114,12 +106,7 @@ async fn a_request_is_one_script_to_reserve_and_one_to_settle() {
     for number in 0..10 {
         assert_eq!(ask(&pareto, &format!("{number}")).await.status, 200);
     }
-    within("the last to settle", async {
-        while redis.calls("evalsha") < before + 20 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the last to settle", async || redis.calls("evalsha") >= before + 20).await;
     // Beside them only that the sidecar is alive is told, once in ten seconds.
     assert!(redis.calls("evalsha") <= before + 22, "{}", redis.calls("evalsha") - before);
 }
@@ -200,12 +187,7 @@ async fn an_alert_is_told_by_one_of_all() {
         }
         told
     };
-    within("the alert", async {
-        while told().await < 1.0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the alert", async || told().await >= 1.0).await;
     for pareto in &all {
         ask(pareto, "more").await;
     }
@@ -222,12 +204,7 @@ async fn while_counts_are_away_refuse_lets_nothing_pass() {
     let refused = ask(&pareto, "b").await;
     assert_eq!((refused.status, refused.json()["error"]["code"].as_str()), (503, Some("pareto_unavailable")));
     redis.restart().await;
-    within("the counts to be back", async {
-        while ask(&pareto, "c").await.status != 200 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the counts to be back", async || ask(&pareto, "c").await.status == 200).await;
 }
 
 #[tokio::test]
@@ -369,12 +346,7 @@ async fn a_call_that_outlasts_its_window_counts_in_the_next_on_all_sidecars() {
     let dollars =
         async |pareto: &Pareto, member: &str| first(pareto).await[member].as_str().unwrap().to_owned();
     let becomes = async |pareto: &Pareto, member: &str, value: &str| {
-        within(&format!("{member} to be {value}"), async {
-            while dollars(pareto, member).await != value {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until(&format!("{member} to be {value}"), async || dollars(pareto, member).await == value).await;
     };
     becomes(&other, "reserved", "0").await;
     let spent = dollars(&other, "used").await;

@@ -14,7 +14,7 @@ mod tier;
 mod tls;
 mod vectors;
 
-use crate::harness::{Pareto, Redis};
+use crate::harness::{Pareto, Redis, within};
 use std::sync::Arc;
 
 /// Sidecars before the same provider and on the same Redis, which they use.
@@ -30,6 +30,27 @@ pub(super) async fn sidecars_with<const N: usize>(storage: &str) -> [Pareto; N] 
         in_use(pareto, true).await;
     }
     all
+}
+
+/// Waits until Redis is used, and really: an answer that one sidecar stores another finds.
+pub(super) async fn shares_again([first, second]: [&Pareto; 2]) {
+    in_use(first, true).await;
+    in_use(second, true).await;
+    within("an answer to be shared", async {
+        let mut number = 0;
+        loop {
+            number += 1;
+            let text = format!("again {number}");
+            let fetched = first.chat(&text).await;
+            assert!(fetched.status == 200 && fetched.whole, "{}", fetched.text());
+            let found = second.chat(&text).await;
+            if found.cache().ends_with("detail=redis") {
+                assert_eq!(found.body, fetched.body);
+                return;
+            }
+        }
+    })
+    .await;
 }
 
 /// Waits until a sidecar uses Redis, or does not.

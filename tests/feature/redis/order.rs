@@ -5,9 +5,9 @@ use std::path::Path;
 use http::Method;
 use tempfile::TempDir;
 
-use super::tier::stored;
+use super::tier::{entries, stored};
 use super::{in_use, sidecars};
-use crate::harness::{Fault, Pareto, Redis, within};
+use crate::harness::{Fault, Pareto, Redis, until, within};
 
 /// The setting of a sidecar with a disk and Redis.
 fn both(redis: &Redis, disk: &Path) -> String {
@@ -26,12 +26,7 @@ async fn what_is_found_in_redis_is_on_disk_and_in_memory_from_then_on() {
     second.becomes("cache_tier_up", &[("tier", "disk")], 1.0).await;
     assert!(second.chat("a").await.cache().ends_with("detail=redis"));
     assert!(second.chat("a").await.cache().ends_with("detail=memory"));
-    within("the copy on disk", async {
-        while second.metric("cache_bytes", &[("tier", "disk")]).await == 0.0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the copy on disk", async || second.metric("cache_bytes", &[("tier", "disk")]).await != 0.0).await;
     second.stop().await;
     // Redis has lost it, and is asked for nothing that is on disk.
     redis.restart().await;
@@ -75,8 +70,8 @@ async fn what_went_wrong_is_never_below_the_memory() {
     // Writes are in order: once this one is there, all before it would be.
     assert_eq!(pareto.chat("good").await.cache(), "fwd=miss; stored");
     stored(&redis).await;
-    let keys = redis.cli(&["KEYS", "pareto:{*}"]);
-    assert_eq!(keys.lines().filter(|key| key.ends_with('}')).count(), 1, "{keys}");
+    let keys = entries(&redis);
+    assert_eq!(keys.len(), 1, "{keys:?}");
     assert_eq!(pareto.metric("cache_entries", &[]).await, 1.0);
 }
 
@@ -132,10 +127,8 @@ async fn two_versions_of_entries_live_side_by_side_and_cost_each_sidecar_one_cal
                 pareto.metric("cache_refused_total", &[("tier", "redis"), ("reason", "version")]).await;
             assert!((1.0..=2.0).contains(&refused), "{refused}");
             assert_eq!(pareto.provider.total(), calls as u64 + 1);
-            within("ours in its place", async {
-                while redis.cli(&["--no-raw", "GETRANGE", &key, "0", "0"]) != "\"\\x02\"" {
-                    tokio::task::yield_now().await;
-                }
+            until("ours in its place", async || {
+                redis.cli(&["--no-raw", "GETRANGE", &key, "0", "0"]) == "\"\\x02\""
             })
             .await;
         }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use super::{in_use, sidecars_with};
-use crate::harness::{Hold, Pareto, Redis, free_port, provider, within};
+use super::{in_use, shares_again, sidecars_with};
+use crate::harness::{Hold, Pareto, Redis, free_port, provider, until, within};
 
 /// Asks something new, which must be answered, and says how long that took.
 async fn asked(pareto: &Pareto, text: &str) -> Duration {
@@ -42,18 +42,7 @@ async fn a_redis_that_is_killed_and_comes_back_empty_is_used_again() {
     in_use(&second, true).await;
     // Both still agree on what keys entries.
     asked(&first, "c").await;
-    within("the answer in Redis", async {
-        let mut number = 0;
-        loop {
-            number += 1;
-            let text = format!("again {number}");
-            asked(&first, &text).await;
-            if second.chat(&text).await.cache().starts_with("hit") {
-                return;
-            }
-        }
-    })
-    .await;
+    shares_again([&first, &second]).await;
 }
 
 #[tokio::test]
@@ -82,12 +71,7 @@ async fn a_redis_out_of_memory_takes_nothing_and_disturbs_nobody() {
     let [pareto] = sidecars_with(&redis.storage_with("timeout: 500ms")).await;
     asked(&pareto, "a").await;
     assert!(pareto.chat("a").await.is_hit());
-    within("a refused write", async {
-        while pareto.metric("redis_errors_total", &[]).await == 0.0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("a refused write", async || pareto.metric("redis_errors_total", &[]).await != 0.0).await;
     asked(&pareto, "b").await;
 }
 
@@ -134,10 +118,8 @@ async fn a_failover_by_sentinel_is_followed() {
     );
     std::fs::write(&conf, rules).unwrap();
     let sentinel = Redis::sentinel(&conf).await;
-    within("the sentinel to know the replica", async {
-        while !sentinel.cli(&["SENTINEL", "REPLICAS", "cache"]).contains(&replica.port.to_string()) {
-            tokio::task::yield_now().await;
-        }
+    until("the sentinel to know the replica", async || {
+        sentinel.cli(&["SENTINEL", "REPLICAS", "cache"]).contains(&replica.port.to_string())
     })
     .await;
     let provider = Arc::new(provider().await);

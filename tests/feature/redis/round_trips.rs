@@ -4,33 +4,29 @@
 use futures_util::future::join_all;
 
 use super::super::embeddings::{embed, texts};
-use super::tier::stored;
-use super::{sidecars, sidecars_with};
-use crate::harness::{Pareto, Redis, within};
+use super::tier::{entries, stored};
+use super::{sidecars, sidecars_with, vectors};
+use crate::harness::{Pareto, Redis, until};
 
-/// Waits until `pareto` has made so many of its answers known to the others.
+/// Waits until so many answers were made known to other sidecars.
 pub(super) async fn landed(redis: &Redis, flights: u64) {
-    within("the flights' landing", async {
-        while redis.cli(&["KEYS", "pareto:{*}:lease"]).lines().count() > 0 || redis.calls("publish") < flights
-        {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    let leases = || redis.cli(&["KEYS", "pareto:{*}:lease"]).lines().count();
+    until("the flights' landing", async || leases() == 0 && redis.calls("publish") >= flights).await;
 }
 
-/// The part of an entry's key that all keys of its request have.
-fn digest(key: &str) -> String {
-    key.trim_start_matches("pareto:{").trim_end_matches('}').to_owned()
+/// Two sidecars, the first of which has stored its answer to `a`, and what all keys of that have in common.
+async fn one_has_it(redis: &Redis) -> ([Pareto; 2], String) {
+    let all: [Pareto; 2] = sidecars(redis).await;
+    all[0].chat("a").await;
+    let key = stored(redis).await;
+    landed(redis, 1).await;
+    (all, key.trim_start_matches("pareto:{").trim_end_matches('}').to_owned())
 }
 
 #[tokio::test]
 async fn a_look_up_is_one_round_trip_and_a_memory_hit_none() {
     let redis = Redis::start().await;
-    let [first, second] = sidecars(&redis).await;
-    first.chat("a").await;
-    let digest = digest(&stored(&redis).await);
-    landed(&redis, 1).await;
+    let ([_first, second], digest) = one_has_it(&redis).await;
     let mut watch = redis.watch().await;
     let gets = redis.calls("get");
     assert!(second.chat("a").await.cache().ends_with("detail=redis"));
@@ -60,22 +56,14 @@ async fn a_miss_is_one_round_trip_to_look_one_to_store_and_two_for_the_flight() 
     let mut watch = redis.watch().await;
     assert_eq!(alone.chat("b").await.cache(), "fwd=miss; stored");
     alone.stop().await;
-    within("the store", async {
-        while redis.cli(&["KEYS", "pareto:{*}"]).lines().filter(|key| key.ends_with('}')).count() < 3 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the store", async || entries(&redis).len() >= 3).await;
     assert_eq!(watch.names("").await, ["GET", "SET"]);
 }
 
 #[tokio::test]
 async fn a_hot_key_is_looked_up_once() {
     let redis = Redis::start().await;
-    let [first, second] = sidecars(&redis).await;
-    first.chat("a").await;
-    let digest = digest(&stored(&redis).await);
-    landed(&redis, 1).await;
+    let ([_first, second], digest) = one_has_it(&redis).await;
     let mut watch = redis.watch().await;
     let asked: Vec<_> = (0..200).map(|_| second.chat("a").spawn()).collect();
     for answer in asked {
@@ -90,12 +78,7 @@ async fn an_input_that_many_miss_at_once_is_looked_for_once() {
     let redis = Redis::start().await;
     let [first, second] = sidecars(&redis).await;
     embed(&first, texts(0..3)).await;
-    within("the vectors in Redis", async {
-        while redis.cli(&["KEYS", "pareto:{many-*"]).lines().count() < 3 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    vectors::stored(&redis, 3).await;
     let mut watch = redis.watch().await;
     let asked: Vec<_> = (0..100).map(|_| embed(&second, texts(0..3)).spawn()).collect();
     for answer in join_all(asked).await {
@@ -113,13 +96,7 @@ async fn a_hot_key_is_looked_up_once_whatever_thread_asks() {
         let [first, second]: [Pareto; 2] = sidecars(&redis).await;
         let text = format!("{round}");
         first.chat(&text).await;
-        within("the entry", async {
-            while redis.cli(&["KEYS", "pareto:{*}"]).lines().filter(|key| key.ends_with('}')).count() <= round
-            {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until("the entry", async || entries(&redis).len() > round).await;
         let mut watch = redis.watch().await;
         let asked: Vec<_> = (0..50).map(|_| second.chat(&text).spawn()).collect();
         for answer in join_all(asked).await {

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::json;
 
 use super::sidecars_with;
-use crate::harness::{Answer, Ask, Pareto, Redis, within};
+use crate::harness::{Answer, Ask, Pareto, Redis, until, within};
 
 const RULES: &str = "rules: [{name: empty, when: {endpoint: vector_store_search, files: 0}, then: {answer: no_results}}, \
                      {name: off-topic, when: {endpoint: vector_store_search, relevance: {below: 0.3, min_examples: 3}}, then: {answer: no_results}}]\n";
@@ -74,23 +74,13 @@ async fn a_write_or_a_purge_on_one_sidecar_makes_what_all_have_seen_void() {
     {
         let query = format!("anything {number}");
         assert_eq!(search(&second, "vs_1", &query).await.header("x-pareto-rule"), "");
-        within("the results to be learned", async {
-            while !knows(&second).await {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until("the results to be learned", async || knows(&second).await).await;
         assert_eq!(search(&second, "vs_1", OFF_TOPIC).await.header("x-pareto-rule"), "off-topic");
         match write {
             "purge" => drop(first.admin(Method::DELETE, "/cache?tag=vector_store:vs_1").await),
             "purge all" => drop(first.admin(Method::DELETE, "/cache").await),
             path => passes(&first, Method::DELETE, path).await,
         }
-        within("what was seen to be void", async {
-            while knows(&second).await {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until("what was seen to be void", async || !knows(&second).await).await;
     }
 }

@@ -3,8 +3,8 @@
 use futures_util::future::join_all;
 
 use super::round_trips::landed;
-use super::{in_use, sidecars_with};
-use crate::harness::{Pareto, Redis, Slow, within};
+use super::{in_use, shares_again, sidecars_with};
+use crate::harness::{Pareto, Redis, Slow};
 
 fn through(slow: &Slow) -> String {
     format!("storage: {{redis: {{url: \"redis://127.0.0.1:{}\", timeout: 400ms, lease: 20s}}}}\n", slow.port)
@@ -15,26 +15,6 @@ async fn asked(pareto: &Pareto, text: &str) {
     let answer = pareto.chat(text).await;
     assert!(answer.status == 200 && answer.whole, "{}", answer.text());
     assert!(answer.cache().starts_with("fwd=miss"), "{}", answer.cache());
-}
-
-/// Waits until Redis is used, and really: an answer that one sidecar stores another finds.
-async fn shares_again([first, second]: [&Pareto; 2]) {
-    in_use(first, true).await;
-    in_use(second, true).await;
-    within("an answer to be shared", async {
-        let mut number = 0;
-        loop {
-            number += 1;
-            let text = format!("again {number}");
-            let fetched = first.chat(&text).await;
-            let found = second.chat(&text).await;
-            if found.cache().ends_with("detail=redis") {
-                assert_eq!(found.body, fetched.body);
-                return;
-            }
-        }
-    })
-    .await;
 }
 
 #[tokio::test]

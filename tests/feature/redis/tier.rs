@@ -3,21 +3,18 @@
 use reqwest::Method;
 
 use super::{in_use, sidecars, sidecars_with};
-use crate::harness::{Pareto, Redis, within};
+use crate::harness::{Pareto, Redis, until};
+
+/// The keys of entries in Redis.
+pub(super) fn entries(redis: &Redis) -> Vec<String> {
+    let keys = redis.cli(&["KEYS", "pareto:{*}"]);
+    keys.lines().filter(|key| key.ends_with('}')).map(str::to_owned).collect()
+}
 
 /// Waits until some key holds an entry.
 pub(super) async fn stored(redis: &Redis) -> String {
-    within("an entry in Redis", async {
-        loop {
-            let keys = redis.cli(&["KEYS", "pareto:{*"]);
-            let entry = keys.lines().find(|key| key.ends_with('}')).map(str::to_owned);
-            if let Some(key) = entry {
-                return key;
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
+    until("an entry in Redis", async || !entries(redis).is_empty()).await;
+    entries(redis).remove(0)
 }
 
 #[tokio::test]
@@ -79,12 +76,7 @@ async fn keys_in_redis_show_nothing_and_sealed_entries_neither() {
     redis.cli(&["SETRANGE", &key, "40", "xx"]);
     assert!(changed.chat("geography").await.cache().starts_with("fwd=miss"));
     assert!(changed.metric("cache_refused_total", &[("tier", "redis"), ("reason", "damaged")]).await >= 1.0);
-    within("the new answer in Redis", async {
-        while redis.cli(&["GETRANGE", &key, "40", "41"]) == "xx" {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the new answer in Redis", async || redis.cli(&["GETRANGE", &key, "40", "41"]) != "xx").await;
     // An entry of a key that is still in the list opens.
     let listed = "[\"fedcba9876543210fedcba9876543210\", \"0123456789abcdef0123456789abcdef\"]";
     let rotated = sealed.replace("\"0123456789abcdef0123456789abcdef\"", listed);

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::super::embeddings::{embed, texts};
 use super::tier::stored;
 use super::{cluster, in_use, sidecars_with};
-use crate::harness::{Binary, Fault, Hold, Pareto, Redis, free_port, provider, within};
+use crate::harness::{Binary, Fault, Hold, Pareto, Redis, free_port, provider, until, within};
 
 /// An authority made for one test, with a certificate for this machine and one for a client.
 struct Authority(TempDir);
@@ -125,12 +125,7 @@ async fn sidecars_share_through_tls_with_the_rights_that_the_readme_gives() {
     // A key that is refused, which the others hear of.
     first.provider.next(Fault::Status(401));
     assert_eq!(first.chat("d").await.status, 401);
-    within("the word of it", async {
-        while redis.cli(&["-n", "3", "KEYS", "{pareto:targets}*"]).is_empty() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the word of it", async || !redis.cli(&["-n", "3", "KEYS", "{pareto:targets}*"]).is_empty()).await;
     assert_nothing_was_refused(&redis);
 }
 
@@ -180,12 +175,7 @@ async fn a_server_that_asks_for_a_certificate_is_shown_one() {
     stored(&redis).await;
     let without = Pareto::start(&storage(&url, &authority.trusted())).await;
     assert_eq!(without.chat("a").await.cache(), "fwd=miss; stored");
-    within("the refusal", async {
-        while without.metric("redis_errors_total", &[]).await == 0.0 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the refusal", async || without.metric("redis_errors_total", &[]).await != 0.0).await;
     in_use(&without, false).await;
 }
 
@@ -325,12 +315,7 @@ async fn a_cluster_is_used_through_tls_as_a_user() {
     for number in 0..6 {
         first.chat(&format!("{number}")).await;
     }
-    within("the answers in Redis", async {
-        while cluster::keys(&nodes) < 6 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the answers in Redis", async || cluster::keys(&nodes) >= 6).await;
     for number in 0..6 {
         let found = second.chat(&format!("{number}")).await;
         assert!(found.cache().ends_with("detail=redis"), "{}", found.cache());

@@ -4,24 +4,17 @@ use reqwest::Method;
 
 use super::super::embeddings::{embed, sent, texts, truth, vectors};
 use super::{in_use, sidecars, sidecars_with};
-use crate::harness::{Pareto, Redis, provider, within};
+use crate::harness::{Pareto, Redis, provider, until};
 
 /// The keys of vectors in Redis.
 fn keys(redis: &Redis) -> Vec<String> {
     redis.cli(&["KEYS", "pareto:{many-*"]).lines().map(str::to_owned).collect()
 }
 
-async fn stored(redis: &Redis, vectors: usize) -> Vec<String> {
-    within("the vectors in Redis", async {
-        loop {
-            let keys = keys(redis);
-            if keys.len() == vectors {
-                return keys;
-            }
-            tokio::task::yield_now().await;
-        }
-    })
-    .await
+/// Waits until there are so many.
+pub(super) async fn stored(redis: &Redis, vectors: usize) -> Vec<String> {
+    until("the vectors in Redis", async || keys(redis).len() == vectors).await;
+    keys(redis)
 }
 
 /// Reads from sockets since the start: what pipelined commands share.
@@ -141,12 +134,8 @@ async fn in_a_cluster_the_inputs_of_a_request_lie_in_few_slots() {
         sidecars_with(&format!("storage: {{redis: {{url: \"{url}\", timeout: 5s, lease: 20s}}}}")).await;
     let inputs = texts(0..100);
     embed(&first, inputs.clone()).await;
-    within("the vectors in Redis", async {
-        while nodes.iter().map(|node| keys(node).len()).sum::<usize>() < 100 {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    until("the vectors in Redis", async || nodes.iter().map(|node| keys(node).len()).sum::<usize>() >= 100)
+        .await;
     assert!(nodes.iter().filter(|node| !keys(node).is_empty()).count() > 1, "they are not spread");
     let mgets = || nodes.iter().map(|node| node.calls("mget")).sum::<u64>();
     let before = mgets();
