@@ -1,100 +1,9 @@
 //! What one sidecar finds out about a provider spares the others.
 
-use std::sync::Arc;
-
-use futures_util::future::join_all;
-use http::Method;
 use serde_json::Value;
 
-use crate::harness::{Binary, Fault, Hold, Pareto, Provider, Redis, provider, until, within};
-
-/// Failures in a row that open a breaker.
-const OPENING: u32 = 5;
-
-/// Two providers behind one route, `other` the fallback of `sim`, for any number of sidecars.
-struct Stage {
-    redis: Redis,
-    sim: Arc<Provider>,
-    other: Arc<Provider>,
-    storage: String,
-    keys: &'static str,
-}
-
-impl Stage {
-    async fn new() -> Self {
-        let redis = Redis::start().await;
-        let storage = redis.storage();
-        let (sim, other) = (Arc::new(provider().await), Arc::new(provider().await));
-        Self { redis, sim, other, storage, keys: "keys: [sk-sim]" }
-    }
-
-    fn file(&self) -> String {
-        format!(
-            "providers: {{sim: {{url: \"{}\", {}}}, other: {{url: \"{}\", keys: [sk-other]}}}}\n\
-             routes: [{{models: [\"gpt-*\"], targets: [{{provider: sim}}], fallbacks: [{{provider: other}}]}}]\n{}",
-            self.sim.url(),
-            self.keys,
-            self.other.url(),
-            self.storage
-        )
-    }
-
-    /// A sidecar that has heard what others have found out.
-    async fn sidecar(&self) -> Pareto {
-        let listeners = self.listeners();
-        let pareto = Pareto::before(self.sim.clone(), &self.file());
-        super::in_use(&pareto, true).await;
-        until("the channel", async || self.listeners() > listeners).await;
-        pareto
-    }
-
-    async fn sidecars<const N: usize>(&self) -> [Pareto; N] {
-        let mut all = Vec::new();
-        for _ in 0..N {
-            all.push(self.sidecar().await);
-        }
-        all.try_into().ok().unwrap()
-    }
-
-    fn listeners(&self) -> u32 {
-        let count = self.redis.cli(&["PUBSUB", "NUMSUB", "pareto:targets"]);
-        count.lines().last().and_then(|line| line.trim().parse().ok()).unwrap_or(0)
-    }
-
-    /// The keys in Redis that have to do with providers.
-    fn kept(&self) -> Vec<String> {
-        self.redis.cli(&["KEYS", "{pareto:targets}*"]).lines().map(str::to_owned).collect()
-    }
-}
-
-/// Asks something new, which some provider must answer, and says which.
-async fn asked(pareto: &Pareto, text: &str) -> String {
-    let answer = pareto.chat(text).await;
-    assert!(answer.status == 200 && answer.whole, "{}", answer.text());
-    answer.header("x-pareto-provider").to_owned()
-}
-
-/// Lets `pareto` find out that `sim` fails.
-async fn opens(pareto: &Pareto) {
-    for number in 0..OPENING {
-        assert_eq!(asked(pareto, &format!("fails {number}")).await, "other");
-    }
-    state_becomes(pareto, "open").await;
-}
-
-/// What is shown of `sim` and its first key.
-async fn shown(pareto: &Pareto) -> Value {
-    let providers = pareto.admin(Method::GET, "/providers").await.json();
-    providers["routes"][0]["targets"][0]["keys"][0].clone()
-}
-
-async fn state_becomes(pareto: &Pareto, state: &str) {
-    until(&format!("the breaker to be {state}"), async || shown(pareto).await["breaker"] == state).await;
-}
-
-async fn rests(pareto: &Pareto, because: &str) {
-    until(&format!("a rest because {because}"), async || shown(pareto).await["because"] == because).await;
-}
+use super::finding::{OPENING, Stage, asked, half_open, one_probes, opens, rests, shown, state_becomes};
+use crate::harness::{Binary, Fault, Hold, Pareto, until, within};
 
 #[tokio::test]
 async fn a_breaker_that_opens_opens_for_all_and_for_those_that_start_later() {
@@ -130,7 +39,7 @@ async fn a_key_that_is_refused_is_benched_for_all() {
         assert_eq!(asked(pareto, &format!("b {number}")).await, "sim");
         assert_ne!(used(2 + number), refused);
     }
-    let kept = stage.redis.cli(&["--no-raw", "GET", &stage.kept()[0]]) + &stage.kept().join(" ");
+    let kept = stage.servers[0].cli(&["--no-raw", "GET", &stage.kept()[0]]) + &stage.kept().join(" ");
     assert!(!kept.contains("sk-") && !kept.contains("127.0.0.1") && !kept.contains("sim"), "{kept}");
 }
 
@@ -173,33 +82,10 @@ async fn what_is_refused_to_a_callers_own_key_is_nobody_elses_affair() {
     assert_eq!(shown(&second).await["because"], Value::Null);
 }
 
-/// Three sidecars, all of which wait to ask `sim` again.
-async fn half_open() -> (Stage, [Pareto; 3]) {
-    let stage = Stage::new().await;
-    let all = stage.sidecars().await;
-    stage.sim.always(Some(Fault::Status(500)));
-    opens(&all[0]).await;
-    for pareto in &all {
-        state_becomes(pareto, "half_open").await;
-    }
-    (stage, all)
-}
-
-/// Asks each sidecar five times at once while `sim` holds its answer back: one probes.
-async fn one_probes(stage: &Stage, all: &[Pareto; 3]) -> Vec<String> {
-    stage.sim.hold(Hold::BeforeHead);
-    let waiting: Vec<_> =
-        (0..15).map(|number| all[number % 3].chat(&format!("probe {number}")).spawn()).collect();
-    until("the others' answers", async || stage.other.total() >= u64::from(OPENING) + 14).await;
-    assert_eq!(stage.sim.total(), u64::from(OPENING) + 1, "one of fifteen");
-    stage.sim.release();
-    let answers = join_all(waiting).await.into_iter().map(Result::unwrap);
-    answers.map(|answer| answer.header("x-pareto-provider").to_owned()).collect()
-}
-
 #[tokio::test]
 async fn one_sidecar_of_all_probes_and_its_success_closes_for_all() {
-    let (stage, all) = half_open().await;
+    let stage = Stage::new().await;
+    let all = half_open(&stage).await;
     stage.sim.always(None);
     let by = one_probes(&stage, &all).await;
     assert_eq!(by.iter().filter(|provider| *provider == "sim").count(), 1);
@@ -216,7 +102,8 @@ async fn one_sidecar_of_all_probes_and_its_success_closes_for_all() {
 
 #[tokio::test]
 async fn one_sidecar_of_all_probes_and_its_failure_opens_again_for_all() {
-    let (stage, all) = half_open().await;
+    let stage = Stage::new().await;
+    let all = half_open(&stage).await;
     let by = one_probes(&stage, &all).await;
     assert!(by.iter().all(|provider| provider == "other"));
     for (at, pareto) in all.iter().enumerate() {
@@ -229,7 +116,7 @@ async fn one_sidecar_of_all_probes_and_its_failure_opens_again_for_all() {
 #[tokio::test]
 async fn the_probe_of_a_sidecar_that_dies_is_anothers_when_its_lease_ends() {
     let mut stage = Stage::new().await;
-    stage.storage = stage.redis.storage_with("timeout: 500ms, lease: 2s");
+    stage.storage = stage.servers[0].storage_with("timeout: 500ms, lease: 2s");
     let first = stage.sidecar().await;
     let listeners = stage.listeners();
     let dying = Binary::start(&stage.file()).await;
@@ -271,10 +158,10 @@ async fn the_probe_of_a_sidecar_that_dies_is_anothers_when_its_lease_ends() {
 #[tokio::test]
 async fn without_redis_each_decides_alone_and_tells_the_others_when_it_is_back() {
     let mut stage = Stage::new().await;
-    stage.storage = stage.redis.storage_with("timeout: 500ms");
+    stage.storage = stage.servers[0].storage_with("timeout: 500ms");
     stage.keys = "keys: [sk-one, sk-two]";
     let [first, second] = stage.sidecars().await;
-    stage.redis.kill();
+    stage.servers[0].kill();
     super::in_use(&first, false).await;
     super::in_use(&second, false).await;
     stage.sim.next(Fault::Status(401));
@@ -285,7 +172,7 @@ async fn without_redis_each_decides_alone_and_tells_the_others_when_it_is_back()
         assert_eq!(asked(&second, text).await, "sim");
     }
     assert_eq!(stage.sim.total(), 5, "each finds out for itself");
-    stage.redis.restart().await;
+    stage.servers[0].restart().await;
     for pareto in [&first, &second] {
         super::in_use(pareto, true).await;
         pareto.counts("breakers_shared_total", &[("event", "told")], 1.0).await;
@@ -307,7 +194,7 @@ async fn what_no_sidecar_has_said_is_ignored() {
     let rest = stage.kept().into_iter().find(|key| key.contains(":rest:")).unwrap();
     let breaker = rest.replace(":rest:", ":breaker:");
     let digest = rest.rsplit(':').next().unwrap();
-    let word = stage.redis.cli(&["GET", &rest]);
+    let word = stage.servers[0].cli(&["GET", &rest]);
     for (at, written) in [
         vec!["SET", &rest, "rubbish", "PX", "100000"],
         // It would last for ever.
@@ -318,16 +205,16 @@ async fn what_no_sidecar_has_said_is_ignored() {
     .into_iter()
     .enumerate()
     {
-        stage.redis.cli(&written);
+        stage.servers[0].cli(&written);
         let late = stage.sidecar().await;
         late.counts("breakers_shared_total", &[("event", "ignored")], 1.0).await;
         assert_eq!(asked(&late, &format!("b {at}")).await, "sim");
     }
-    stage.redis.cli(&["DEL", &rest]);
-    stage.redis.cli(&["LPUSH", &breaker, "no word at all"]);
+    stage.servers[0].cli(&["DEL", &rest]);
+    stage.servers[0].cli(&["LPUSH", &breaker, "no word at all"]);
     let late = stage.sidecar().await;
     for message in ["", "rubbish", "1 unknown", "-1 x", &"9".repeat(100_000), &format!("1 {digest}")] {
-        stage.redis.cli(&["PUBLISH", "pareto:targets", message]);
+        stage.servers[0].cli(&["PUBLISH", "pareto:targets", message]);
     }
     late.counts("breakers_shared_total", &[("event", "ignored")], 4.0).await;
     assert_eq!(asked(&late, "c").await, "sim");
@@ -337,7 +224,7 @@ async fn what_no_sidecar_has_said_is_ignored() {
 async fn sidecars_that_do_not_share_neither_tell_nor_learn() {
     let mut stage = Stage::new().await;
     let sharing = stage.sidecar().await;
-    stage.storage = stage.redis.storage_with("timeout: 5s, lease: 20s, breakers: false");
+    stage.storage = stage.servers[0].storage_with("timeout: 5s, lease: 20s, breakers: false");
     let alone = Pareto::before(stage.sim.clone(), &stage.file());
     super::in_use(&alone, true).await;
     stage.sim.next(Fault::Quota);

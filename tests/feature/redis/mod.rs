@@ -3,12 +3,14 @@
 mod arithmetic;
 mod breakers;
 mod cluster;
+mod finding;
 mod flights;
 mod limits;
 mod order;
 mod outages;
 mod round_trips;
 mod rules;
+mod sentinels;
 mod slow;
 mod tier;
 mod tls;

@@ -1,12 +1,12 @@
 //! Whatever happens to Redis, no client notices more than a moment.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
+use super::sentinels::replicated;
 use super::{in_use, shares_again, sidecars_with};
-use crate::harness::{Hold, Pareto, Redis, free_port, provider, until, within};
+use crate::harness::{Hold, Pareto, Redis, free_port, until, within};
 
 /// Asks something new, which must be answered, and says how long that took.
 async fn asked(pareto: &Pareto, text: &str) -> Duration {
@@ -107,27 +107,9 @@ async fn a_flight_whose_redis_is_lost_ends_with_own_calls() {
 
 #[tokio::test]
 async fn a_failover_by_sentinel_is_followed() {
-    let master = Redis::start().await;
-    let master_port = master.port.to_string();
-    let replica = Redis::with(&["--replicaof", "127.0.0.1", &master_port]).await;
-    let directory = tempfile::TempDir::new().unwrap();
-    let conf = directory.path().join("sentinel.conf");
-    let rules = format!(
-        "sentinel monitor cache 127.0.0.1 {master_port} 1\nsentinel down-after-milliseconds cache 300\n\
-         sentinel failover-timeout cache 3000\n"
-    );
-    std::fs::write(&conf, rules).unwrap();
-    let sentinel = Redis::sentinel(&conf).await;
-    until("the sentinel to know the replica", async || {
-        sentinel.cli(&["SENTINEL", "REPLICAS", "cache"]).contains(&replica.port.to_string())
-    })
-    .await;
-    let provider = Arc::new(provider().await);
-    let settings = format!(
-        "storage: {{redis: {{url: \"redis+sentinel://127.0.0.1:{}/cache\", timeout: 500ms}}}}",
-        sentinel.port
-    );
-    let pareto = Pareto::before(provider, &settings);
+    let ([master, replica], sentinel) = replicated().await;
+    let settings = format!("storage: {{redis: {{url: \"{}\", timeout: 500ms}}}}", sentinel.url());
+    let pareto = Pareto::start(&settings).await;
     in_use(&pareto, true).await;
     asked(&pareto, "a").await;
     drop(master);

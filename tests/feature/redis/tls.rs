@@ -1,6 +1,5 @@
 //! Redis behind TLS, for users who may do little.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
@@ -8,6 +7,7 @@ use reqwest::Method;
 use tempfile::TempDir;
 
 use super::super::embeddings::{embed, texts};
+use super::sentinels::Sentinel;
 use super::tier::stored;
 use super::{cluster, in_use, sidecars_with};
 use crate::harness::{Binary, Fault, Hold, Pareto, Redis, free_port, provider, until, within};
@@ -252,14 +252,6 @@ async fn a_user_without_a_right_costs_nobody_an_answer() {
     }
 }
 
-/// A Sentinel that knows the server at `port`, with these rules.
-async fn sentinel(rules: &[String], port: u16, directory: &Path) -> Redis {
-    let file = directory.join("sentinel.conf");
-    std::fs::write(&file, format!("sentinel monitor cache 127.0.0.1 {port} 1\n{}\n", rules.join("\n")))
-        .unwrap();
-    Redis::sentinel(&file).await
-}
-
 #[tokio::test]
 async fn sentinels_are_asked_with_the_same_encryption_user_and_password() {
     let authority = Authority::new();
@@ -272,7 +264,7 @@ async fn sentinels_are_asked_with_the_same_encryption_user_and_password() {
     rules.push("tls-replication yes".to_owned());
     rules.push(format!("user pareto on >{PASSWORD} +role +sentinel|masters"));
     rules.push("user default on nopass -@all +ping".to_owned());
-    let _sentinel = sentinel(&rules, port, authority.0.path()).await;
+    let _sentinel = Sentinel::of(port, &rules).await;
     let settings =
         storage(&url("rediss+sentinel", &format!("localhost:{asked}/cache")), &authority.trusted());
     let [pareto] = sidecars_with(&settings).await;
@@ -283,11 +275,11 @@ async fn sentinels_are_asked_with_the_same_encryption_user_and_password() {
 
 #[tokio::test]
 async fn sentinels_without_a_password_are_asked_without() {
-    let (redis, directory) = (Redis::start().await, TempDir::new().unwrap());
+    let redis = Redis::start().await;
     allow(&redis, "pareto");
     may_also(&redis, "pareto", &["+role"]);
-    let sentinel = sentinel(&[], redis.port, directory.path()).await;
-    let settings = storage(&url("redis+sentinel", &format!("127.0.0.1:{}/cache", sentinel.port)), "");
+    let sentinel = Sentinel::of(redis.port, &[]).await;
+    let settings = storage(&url("redis+sentinel", &format!("127.0.0.1:{}/cache", sentinel.port())), "");
     let [pareto] = sidecars_with(&settings).await;
     pareto.chat("a").await;
     stored(&redis).await;
