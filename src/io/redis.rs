@@ -154,18 +154,22 @@ impl Redis {
     }
 
     /// Whether after this error nothing better is to be expected of the connection. A command that
-    /// was refused (out of memory, a write to a read-only replica) says nothing of the next.
+    /// was refused (out of memory, a write to a read-only replica, keys on their way from one node of a
+    /// Cluster to another) says nothing of the next.
     fn breaks(&self, error: &RedisError) -> bool {
         use redis::ErrorKind::{Io, Parse, Server};
         match error.kind() {
             Server(ServerErrorKind::ReadOnly) => matches!(self.settings.url.topology, Topology::Sentinel(_)),
-            Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown) => true,
+            Server(
+                ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown | ServerErrorKind::ClusterDown,
+            ) => true,
             Io | Parse => true,
             _ => error.is_unrecoverable_error() || error.is_timeout(),
         }
     }
 
-    /// A command was refused: for want of memory, or of a right that the user does not have.
+    /// A command was refused: for want of memory or of a right that the user does not have, or its keys are
+    /// on the move.
     fn refused(&self, error: &RedisError) {
         let mut told = self.told.lock();
         if told.is_none_or(|told| told.elapsed() >= RETOLD) {

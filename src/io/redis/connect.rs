@@ -14,6 +14,13 @@ use super::sentinels::Sentinels;
 use crate::config::storage::Redis as Settings;
 use crate::config::{RedisUrl, Topology};
 
+/// How often a command is sent again to a Cluster that redirects it, or has its slot on the move.
+const RETRIES: u32 = 3;
+/// The longest pause before one of those is that part of a round trip's bound: all of them fit into it. A
+/// call whose keys are on the move then fails by itself; with the library's own pauses, of more than a
+/// second, it would run out of time and take all of the Cluster out of use.
+const PAUSES_PER_TIMEOUT: u64 = 8;
+
 /// Where to connect to.
 pub(super) struct Server {
     kind: Kind,
@@ -79,10 +86,13 @@ impl Server {
             Topology::Sentinel(master) => Kind::Sentinel(Box::new(Sentinels::new(settings, master)?)),
             Topology::Cluster => {
                 let nodes = infos(settings)?;
+                let pause = settings.timeout.as_millis() as u64 / PAUSES_PER_TIMEOUT;
                 let mut builder = ClusterClientBuilder::new(nodes.clone())
                     .connection_timeout(connect)
                     .response_timeout(settings.timeout)
-                    .retries(3);
+                    .retries(RETRIES)
+                    .min_retry_wait(1)
+                    .max_retry_wait(pause.max(1));
                 if url.tls {
                     builder = builder.certs(certificates(settings));
                 }

@@ -40,6 +40,43 @@ pub(super) async fn node(options: &[String]) -> Redis {
     Redis::with(&all).await
 }
 
+/// One slot on its way from one node to another.
+pub(super) struct Moving<'n> {
+    nodes: &'n [Redis],
+    slot: String,
+    from: &'n Redis,
+    to: &'n Redis,
+    id: String,
+}
+
+impl<'n> Moving<'n> {
+    /// The slot of `key` is on its way: what it has is where it was, what is new is to go where it goes.
+    pub(super) fn begin(nodes: &'n [Redis], key: &str) -> Self {
+        let (from, others): (Vec<_>, Vec<_>) =
+            nodes.iter().partition(|node| !node.cli(&["EXISTS", key]).contains("MOVED"));
+        let (from, to) = (from[0], others[0]);
+        let [from_id, id] = [from, to].map(|node| node.cli(&["CLUSTER", "MYID"]));
+        let slot = from.cli(&["CLUSTER", "KEYSLOT", key]);
+        assert_eq!(to.cli(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]), "OK");
+        assert_eq!(from.cli(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id]), "OK");
+        Self { nodes, slot, from, to, id }
+    }
+
+    /// It has arrived.
+    pub(super) fn end(self) {
+        let keys = self.from.cli(&["CLUSTER", "GETKEYSINSLOT", &self.slot, "1000"]);
+        let port = self.to.port.to_string();
+        for key in keys.lines() {
+            assert_eq!(self.from.cli(&["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]), "OK");
+        }
+        // Who has it now learns of it first, as `redis-cli --cluster` does it.
+        let rest = self.nodes.iter().filter(|node| node.port != self.to.port);
+        for node in std::iter::once(self.to).chain(rest) {
+            assert_eq!(node.cli(&["CLUSTER", "SETSLOT", &self.slot, "NODE", &self.id]), "OK");
+        }
+    }
+}
+
 pub(super) fn keys(nodes: &[Redis]) -> usize {
     nodes.iter().map(|node| entries(node).len()).sum()
 }

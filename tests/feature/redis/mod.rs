@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod breakers;
+mod breakers_topologies;
 mod cluster;
 mod finding;
 mod flights;
