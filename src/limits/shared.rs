@@ -137,6 +137,11 @@ impl SharedLedger {
         Ok(ledger)
     }
 
+    /// Whether Redis is in use and knows this sidecar; else the ledger is away.
+    fn is_known(&self) -> bool {
+        self.redis.is_up() && self.epoch.lock().is_some()
+    }
+
     /// The epoch of the ledger, where it can be asked. A process that has just begun waits for it a moment.
     async fn epoch(&self) -> Result<Arc<str>, Away> {
         if !self.redis.is_up() {
@@ -280,12 +285,15 @@ impl SharedLedger {
         let counted = mirror.counted(claims, &self.keys);
         let mut portions: Vec<_> = counted.into_iter().map(|counted| counted.portion).collect();
         let mut reservations = self.reservations.lock();
-        if self.on_loss == OnLedgerLoss::LocalShare {
-            let peers = *self.peers.lock();
-            let places = |limit, subject| reservations.places(limit, subject);
-            let reserved = self.shares.lock().reserve(&mut portions, claims, &mirror, peers, places);
-            reserved.map_err(Refused::Short)?;
+        let mut shares = self.shares.lock();
+        let shared = self.on_loss == OnLedgerLoss::LocalShare;
+        let peers = if shared { *self.peers.lock() } else { Peers::default() };
+        let places = |limit, subject| reservations.places(limit, subject);
+        shares.open(&mut portions, &mirror, peers, places);
+        if shared && let Some(short) = shares.short(&portions, claims, &mirror) {
+            return Err(Refused::Short(short));
         }
+        shares.reserve(&portions);
         let id = reservations.next();
         let held = portions.iter().map(|portion| portion.held(id)).collect();
         reservations.insert(id, Reservation { portions, epoch: "".into() });
@@ -357,7 +365,11 @@ impl Ledger for SharedLedger {
     }
 
     fn standings(&self, held: &[Held]) -> Vec<Standing> {
-        self.mirror.lock().standings(held)
+        let mut mirror = self.mirror.lock();
+        match self.is_known() {
+            true => mirror.standings(held, None),
+            false => mirror.standings(held, Some(&self.shares.lock())),
+        }
     }
 
     async fn all(&self, name: Option<&str>) -> Overview {
@@ -376,9 +388,8 @@ impl Ledger for SharedLedger {
     }
 
     fn sharing(&self) -> Option<Sharing> {
-        let up = self.redis.is_up() && self.epoch.lock().is_some();
         Some(Sharing {
-            sidecars: if up { self.peers.lock().all } else { 0 },
+            sidecars: if self.is_known() { self.peers.lock().all } else { 0 },
             alone: self.alone.load(Relaxed),
             errors: self.redis.errors(),
         })

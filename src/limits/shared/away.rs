@@ -2,16 +2,18 @@
 //!
 //! Of each count it takes what it last saw, and of the rest one part for each of the sidecars that were alive
 //! then; a rate goes on at that part of its speed, and a budget's next window begins with that part of it. So
-//! all together let pass no more than the limit, as far as each has seen what the others did.
+//! all together let pass no more than the limit, as far as each has seen what the others did. Where all is let
+//! pass, the share is the whole, and says what is left rather than who passes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::mirror::Mirror;
 use super::open::Portion;
 use crate::config::limit::Measure;
-use crate::limits::ledger::{Amounts, Claim, Held, LimitId, Part, Short, Subject};
+use crate::limits::ledger::{Amounts, Claim, Held, LimitId, Part, Short, Standing, Subject};
 use crate::limits::meter::{Gauge, Meter, Now, share};
-use crate::limits::page::{longer, short};
+use crate::limits::page::{Account, longer, short, standings};
 
 /// Counts kept apart; those beyond share one.
 const SUBJECTS: usize = 100_000;
@@ -36,36 +38,53 @@ pub(super) struct Shares {
 }
 
 /// One subject's counts.
-struct Share {
+pub(super) struct Share {
     name: Box<str>,
     counts: Vec<(Gauge, Meter)>,
 }
 
+impl Share {
+    /// How they stand, of the limit called `limit`.
+    pub(super) fn standings(&self, limit: &Arc<str>, now: Now) -> Vec<Standing> {
+        let (mut gauges, meters): (Vec<_>, Vec<_>) = self.counts.iter().cloned().unzip();
+        let mut account = Account { name: self.name.clone(), meters: meters.into(), changed: false };
+        standings(limit, &mut gauges, &mut account, now)
+    }
+}
+
 impl Shares {
-    /// Reserves all portions or none. `places` tells how many requests of a count are under way here.
-    pub(super) fn reserve(
+    /// Begins the shares that are not there yet. `places` tells how many requests of a count are under way
+    /// here.
+    pub(super) fn open(
         &mut self,
         portions: &mut [Portion],
-        claims: &[Claim],
         mirror: &Mirror,
         peers: Peers,
         places: impl Fn(LimitId, u128) -> u64,
-    ) -> Result<(), Short> {
+    ) {
         let now = mirror.now();
-        let mut worst = None;
-        for portion in portions.iter_mut() {
+        for portion in portions {
             let known = self.counts.contains_key(&(portion.limit, portion.subject));
             if !known && self.counts.len() >= SUBJECTS {
                 portion.subject = Subject::OTHER;
             }
             let at = (portion.limit, portion.subject);
-            let share = self.counts.entry(at).or_insert_with(|| {
+            self.counts.entry(at).or_insert_with(|| {
                 let seen = mirror.meters(portion.limit, portion.subject);
                 let counts = seeded(portion, seen, peers, places(portion.limit, portion.subject), now);
                 let name =
                     if portion.subject == Subject::OTHER { "other".into() } else { portion.name.clone() };
                 Share { name, counts }
             });
+        }
+    }
+
+    /// What keeps the portions from being reserved, if anything does: of several the longest.
+    pub(super) fn short(&mut self, portions: &[Portion], claims: &[Claim], mirror: &Mirror) -> Option<Short> {
+        let now = mirror.now();
+        let mut worst = None;
+        for portion in portions {
+            let Some(share) = self.counts.get_mut(&(portion.limit, portion.subject)) else { continue };
             let counts = share.counts.iter_mut().map(|(gauge, meter)| (gauge, meter));
             let name = mirror.name(portion.limit);
             if let Some(short) = short(&name, portion.subject, counts, &portion.amounts, now) {
@@ -73,16 +92,17 @@ impl Shares {
                 worst = Some(longer(worst, Short { claim, ..short }));
             }
         }
-        if let Some(short) = worst {
-            return Err(short);
-        }
+        worst
+    }
+
+    /// Reserves the portions, whether they fit or not.
+    pub(super) fn reserve(&mut self, portions: &[Portion]) {
         for portion in portions {
             let share = self.counts.get_mut(&(portion.limit, portion.subject));
             for (gauge, meter) in share.into_iter().flat_map(|share| &mut share.counts) {
                 meter.reserve(portion.amounts[gauge.measure]);
             }
         }
-        Ok(())
     }
 
     /// As the ledger's own.
@@ -96,15 +116,14 @@ impl Shares {
         }
     }
 
-    /// Whether a subject's counts are kept apart.
-    pub(super) fn has(&self, limit: LimitId, subject: u128) -> bool {
-        self.counts.contains_key(&(limit, subject))
+    /// The share of a subject.
+    pub(super) fn get(&self, limit: LimitId, subject: u128) -> Option<&Share> {
+        self.counts.get(&(limit, subject))
     }
 
-    /// Each subject of a limit, its name and its counts.
-    pub(super) fn of(&self, limit: LimitId) -> impl Iterator<Item = (&str, &[(Gauge, Meter)])> {
-        let of = self.counts.iter().filter(move |((of, _), _)| *of == limit);
-        of.map(|(_, share)| (&*share.name, &*share.counts))
+    /// The shares of a limit.
+    pub(super) fn of(&self, limit: LimitId) -> impl Iterator<Item = &Share> {
+        self.counts.iter().filter(move |((of, _), _)| *of == limit).map(|(_, share)| share)
     }
 
     /// The counts that all share are back.

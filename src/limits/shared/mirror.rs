@@ -14,7 +14,7 @@ use crate::io::clock::Clock;
 use crate::limits::alert::{Alarm, Cause};
 use crate::limits::ledger::{Claim, Held, LimitId, Short, Standing, Subject};
 use crate::limits::meter::{Meter, Now};
-use crate::limits::page::{Account, Pages, longer, standings as standings_of};
+use crate::limits::page::{Account, Pages, longer};
 
 /// The counts last seen.
 pub(super) struct Mirror {
@@ -153,10 +153,19 @@ impl Mirror {
         Some((keys.count(&page.shelf(), &alarm.subject), wire::field(gauge)))
     }
 
-    pub(super) fn standings(&mut self, held: &[Held]) -> Vec<Standing> {
+    /// How the counts of these holds stand: by what was last seen, or by this sidecar's `shares` where it
+    /// decides by them.
+    pub(super) fn standings(&mut self, held: &[Held], shares: Option<&Shares>) -> Vec<Standing> {
         let now = self.now();
         let pages = &mut self.pages.by_id;
-        let of = |held: &Held| Some(pages.get_mut(&held.limit)?.standings(held.subject, now));
+        let of = |held: &Held| {
+            let page = pages.get_mut(&held.limit)?;
+            let share = shares.and_then(|shares| shares.get(held.limit, held.subject));
+            Some(match share {
+                Some(share) => share.standings(&page.name, now),
+                None => page.standings(held.subject, now),
+            })
+        };
         held.iter().filter_map(of).flatten().collect()
     }
 
@@ -183,13 +192,9 @@ impl Mirror {
             if name.is_some_and(|name| name != &*page.name) {
                 continue;
             }
-            for (name, counts) in shares.of(*id) {
-                let (mut gauges, meters): (Vec<_>, Vec<_>) = counts.iter().cloned().unzip();
-                let mut account = Account { name: name.into(), meters: meters.into(), changed: false };
-                standings.extend(standings_of(&page.name, &mut gauges, &mut account, now));
-            }
+            standings.extend(shares.of(*id).flat_map(|share| share.standings(&page.name, now)));
             let seen: Vec<u128> =
-                page.accounts.keys().copied().filter(|key| !shares.has(*id, *key)).collect();
+                page.accounts.keys().copied().filter(|key| shares.get(*id, *key).is_none()).collect();
             standings.extend(seen.into_iter().flat_map(|key| page.standings(key, now)));
         }
         standings

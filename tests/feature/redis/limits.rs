@@ -12,7 +12,7 @@ use crate::harness::{
 };
 
 /// Counts in `redis`, for sidecars that have nothing else in common.
-fn counts(redis: &Redis, more: &str, limits: &str) -> String {
+pub(super) fn counts(redis: &Redis, more: &str, limits: &str) -> String {
     format!(
         "storage: {{counts: {{redis: \"redis://127.0.0.1:{}/1\", timeout: 5s, lease: 30s{more}}}}}\nlimits: [{limits}]\n",
         redis.port
@@ -20,7 +20,7 @@ fn counts(redis: &Redis, more: &str, limits: &str) -> String {
 }
 
 /// Sidecars that count together.
-async fn together<const N: usize>(settings: &str) -> [Pareto; N] {
+pub(super) async fn together<const N: usize>(settings: &str) -> [Pareto; N] {
     let provider = Arc::new(provider().await);
     let all = std::array::from_fn(|_| Pareto::before(provider.clone(), settings));
     joined(&all).await;
@@ -38,25 +38,25 @@ pub(super) async fn joined(all: &[Pareto]) {
     }
 }
 
-fn ask(pareto: &Pareto, text: &str) -> Ask {
+pub(super) fn ask(pareto: &Pareto, text: &str) -> Ask {
     pareto.chat(text).with("x-tenant-id", "acme").cache_control("no-store")
 }
 
-fn passed(answers: &[Answer]) -> usize {
+pub(super) fn passed(answers: &[Answer]) -> usize {
     answers.iter().filter(|answer| answer.status == 200).count()
 }
 
 /// The first count at `/limits`.
-async fn first(pareto: &Pareto) -> Value {
+pub(super) async fn first(pareto: &Pareto) -> Value {
     pareto.admin(Method::GET, "/limits").await.json()["counts"][0].clone()
 }
 
 /// Waits until the first count shows this.
-async fn shows(pareto: &Pareto, member: &str, value: u64) {
+pub(super) async fn shows(pareto: &Pareto, member: &str, value: u64) {
     until(&format!("{member} to be {value}"), async || first(pareto).await[member] == value).await;
 }
 
-async fn crowd(all: &[Pareto], requests: usize) -> Vec<Answer> {
+pub(super) async fn crowd(all: &[Pareto], requests: usize) -> Vec<Answer> {
     let asked = (0..requests).map(|number| ask(&all[number % all.len()], &format!("{number}")).spawn());
     join_all(asked.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap).collect()
 }
@@ -193,99 +193,6 @@ async fn an_alert_is_told_by_one_of_all() {
     }
     shows(&all[0], "used", 93).await;
     assert_eq!(told().await, 1.0);
-}
-
-#[tokio::test]
-async fn while_counts_are_away_refuse_lets_nothing_pass() {
-    let mut redis = Redis::start().await;
-    let [pareto] = together(&counts(&redis, ", on_ledger_loss: refuse", "{requests: 100/day}")).await;
-    assert_eq!(ask(&pareto, "a").await.status, 200);
-    redis.kill();
-    let refused = ask(&pareto, "b").await;
-    assert_eq!((refused.status, refused.json()["error"]["code"].as_str()), (503, Some("pareto_unavailable")));
-    redis.restart().await;
-    until("the counts to be back", async || ask(&pareto, "c").await.status == 200).await;
-}
-
-#[tokio::test]
-async fn while_counts_are_away_admit_lets_all_pass_and_counts_them_later() {
-    let mut redis = Redis::start().await;
-    let [pareto] = together(&counts(&redis, ", on_ledger_loss: admit", "{requests: 3/day}")).await;
-    assert_eq!(ask(&pareto, "a").await.status, 200);
-    shows(&pareto, "used", 1).await;
-    assert_eq!(pareto.admin(Method::GET, "/limits").await.json()["ledger"], "shared");
-    redis.kill();
-    let away = pareto.admin(Method::GET, "/limits").await.json();
-    assert_eq!(away["ledger"], "away", "{away}");
-    assert_eq!((&away["counts"][0]["quota"], &away["counts"][0]["used"]), (&3.into(), &1.into()), "{away}");
-    for number in 0..5 {
-        assert_eq!(ask(&pareto, &format!("{number}")).await.status, 200);
-    }
-    assert!(pareto.metric("limit_ledger_losses_total", &[]).await >= 5.0);
-    redis.restart().await;
-    // It has forgotten the first; those after it were counted here.
-    shows(&pareto, "used", 5).await;
-    assert_eq!(ask(&pareto, "b").await.status, 429);
-}
-
-#[tokio::test]
-async fn while_counts_are_away_each_sidecar_has_its_share_of_what_was_left() {
-    let mut redis = Redis::start().await;
-    let settings = counts(&redis, "", "{per: tenant, requests: 30/day}").replace("lease: 30s", "lease: 20s");
-    let all: [Pareto; 3] = together(&settings).await;
-    for pareto in &all {
-        pareto.becomes("limit_ledger_sidecars", &[], 3.0).await;
-    }
-    for round in 0..2 {
-        for pareto in &all {
-            assert_eq!(ask(pareto, &format!("{round}")).await.status, 200);
-        }
-    }
-    redis.kill();
-    let answers = crowd(&all, 120).await;
-    // 30 less the 6 before; a sidecar may not have seen the two that came after its own last.
-    assert!((24..=26).contains(&passed(&answers)), "{}", passed(&answers));
-    for pareto in &all {
-        let shown = pareto.admin(Method::GET, "/limits").await.json();
-        assert_eq!(shown["ledger"], "away", "{shown}");
-        let count = &shown["counts"][0];
-        assert_eq!((&count["subject"]["tenant"], &count["quota"]), (&"acme".into(), &10.into()), "{shown}");
-        assert_eq!((&count["left"], shown["counts"].as_array().unwrap().len()), (&0.into(), 1), "{shown}");
-    }
-}
-
-#[tokio::test]
-async fn a_redis_that_comes_back_empty_learns_what_is_under_way() {
-    let mut redis = Redis::start().await;
-    let [one, other] = together(&counts(&redis, "", "{concurrent: 2}")).await;
-    one.provider.hold(Hold::BeforeHead);
-    let first = ask(&one, "a").spawn();
-    within("the first call", one.provider.received(1)).await;
-    redis.kill();
-    redis.restart().await;
-    shows(&other, "reserved", 1).await;
-    one.provider.release();
-    assert_eq!(first.await.unwrap().status, 200);
-    shows(&other, "reserved", 0).await;
-}
-
-#[tokio::test]
-async fn a_redis_that_stops_answering_costs_one_timeout_and_is_used_again() {
-    let redis = Redis::start().await;
-    let settings = counts(&redis, ", on_ledger_loss: admit", "{requests: 1000/day}")
-        .replace("timeout: 5s", "timeout: 500ms");
-    let [pareto] = together(&settings).await;
-    redis.signal("STOP");
-    assert_eq!(passed(&crowd(std::slice::from_ref(&pareto), 50).await), 50);
-    pareto.becomes("limit_ledger_sidecars", &[], 0.0).await;
-    let errors = pareto.metric("redis_errors_total", &[]).await;
-    assert_eq!(passed(&crowd(std::slice::from_ref(&pareto), 50).await), 50);
-    // Nobody has asked it since but the attempts to connect.
-    assert!(pareto.metric("redis_errors_total", &[]).await - errors < 20.0);
-    redis.signal("CONT");
-    // What it had been asked before it stopped, and what passed without it: each counts once.
-    shows(&pareto, "used", 100).await;
-    shows(&pareto, "reserved", 0).await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod cluster;
 mod finding;
 mod flights;
 mod limits;
+mod limits_away;
 mod order;
 mod outages;
 mod round_trips;
