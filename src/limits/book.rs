@@ -15,7 +15,7 @@ use super::ledger::{
     Amounts, Claim, Freed, Held, Ledger, LimitId, Lost, Overview, Part, Refused, Sharing, Short, Standing,
     Subject,
 };
-use super::meter::{Meter, Now};
+use super::meter::Now;
 use super::page::{Account, Page, Pages, longer};
 use crate::config::limit::Limit;
 use crate::io::clock::Clock;
@@ -251,18 +251,10 @@ impl Ledger for Book {
     async fn reset(&self, name: &str, tenant: Option<&str>) -> Result<Option<usize>, Lost> {
         let mut pages = self.pages.lock();
         let Some(page) = pages.by_id.values_mut().find(|page| &*page.name == name) else { return Ok(None) };
-        let mut accounts = std::mem::take(&mut page.accounts);
-        let (mut count, mut forgotten) = (0, Vec::new());
-        for account in accounts.values_mut() {
-            if tenant.is_none_or(|tenant| page.is_of(&account.name, tenant)) {
-                account.meters.iter_mut().for_each(Meter::forget);
-                forgotten.push((page.shelf() + &account.name, None));
-                count += 1;
-            }
-        }
-        page.accounts = accounts;
+        let (forgotten, shelf) = (page.forget(tenant), page.shelf());
+        let count = forgotten.len();
         if let Some(journal) = self.journal.get() {
-            journal.note(forgotten);
+            journal.note(forgotten.into_iter().map(|name| (format!("{shelf}{name}"), None)).collect());
         }
         Ok(Some(count))
     }

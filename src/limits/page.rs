@@ -278,6 +278,21 @@ impl Page {
         most
     }
 
+    /// Forgets what was used by all subjects or those with `tenant` as their tenant: their names.
+    pub(super) fn forget(&mut self, tenant: Option<&str>) -> Vec<Box<str>> {
+        let mut accounts = std::mem::take(&mut self.accounts);
+        let wanted = accounts
+            .values_mut()
+            .filter(|account| tenant.is_none_or(|tenant| self.is_of(&account.name, tenant)));
+        let forgotten = wanted.map(|account| {
+            account.meters.iter_mut().for_each(Meter::forget);
+            account.name.clone()
+        });
+        let forgotten = forgotten.collect();
+        self.accounts = accounts;
+        forgotten
+    }
+
     /// Whether the tenant of the subject of this name is `tenant`.
     pub(super) fn is_of(&self, name: &str, tenant: &str) -> bool {
         let at = self.limit.per.iter().position(|dimension| *dimension == Dimension::Tenant);

@@ -230,10 +230,10 @@ impl Mirror {
         self.pages.by_id.get(&limit).map_or_else(|| "".into(), |page| page.name.clone())
     }
 
-    /// Nothing is known any more but the limits.
-    pub(super) fn forget(&mut self, limit: LimitId) {
+    /// What was used of a limit is forgotten, by all subjects or those with `tenant` as their tenant.
+    pub(super) fn forget(&mut self, limit: LimitId, tenant: Option<&str>) {
         if let Some(page) = self.pages.by_id.get_mut(&limit) {
-            page.accounts.values_mut().flat_map(|account| &mut account.meters).for_each(Meter::forget);
+            page.forget(tenant);
         }
     }
 }

@@ -72,8 +72,7 @@ impl SharedLedger {
                     .await?;
             }
         }
-        // What is not this tenant's is seen again with its next request.
-        self.mirror.lock().forget(limit);
+        self.mirror.lock().forget(limit, tenant);
         Ok(Some(count))
     }
 }

@@ -1,6 +1,7 @@
 //! Counts that several sidecars share, while the Redis they are in is away.
 
 use http::Method;
+use serde_json::Value;
 
 use super::limits::{ask, counts, crowd, first, passed, shows, together};
 use crate::harness::{Answer, Hold, Pareto, Redis, until, within};
@@ -127,4 +128,30 @@ async fn a_redis_that_stops_answering_costs_one_timeout_and_is_used_again() {
     // What it had been asked before it stopped, and what passed without it: each counts once.
     shows(&pareto, "used", 100).await;
     shows(&pareto, "reserved", 0).await;
+}
+
+#[tokio::test]
+async fn a_tenant_whose_counts_are_reset_leaves_what_is_known_of_others() {
+    let mut redis = Redis::start().await;
+    let [pareto] = together(&counts(&redis, "", "{per: tenant, requests: 10/day}")).await;
+    for tenant in ["acme", "acme", "other", "other", "other"] {
+        assert_eq!(pareto.chat("a").with("x-tenant-id", tenant).cache_control("no-store").await.status, 200);
+    }
+    let known = async || {
+        let shown = pareto.admin(Method::GET, "/limits").await.json();
+        let counts = shown["counts"].as_array().unwrap().iter();
+        let of = |count: &Value| (count["subject"]["tenant"].to_string(), count["used"].as_u64().unwrap());
+        let mut known: Vec<_> = counts.map(of).collect();
+        known.sort_unstable();
+        (shown["ledger"].to_string(), known)
+    };
+    let is = |ledger: &str, acme| {
+        (format!("\"{ledger}\""), vec![("\"acme\"".to_owned(), acme), ("\"other\"".to_owned(), 3)])
+    };
+    until("all to be settled", async || known().await == is("shared", 2)).await;
+    let reset = pareto.admin(Method::DELETE, "/limits/tenant-requests?tenant=acme").await;
+    assert_eq!(reset.json()["reset"], 1);
+    redis.kill();
+    until("what is known here", async || known().await.0 == "\"away\"").await;
+    assert_eq!(known().await, is("away", 0));
 }
