@@ -71,7 +71,8 @@ impl Shares {
             let at = (portion.limit, portion.subject);
             self.counts.entry(at).or_insert_with(|| {
                 let seen = mirror.meters(portion.limit, portion.subject);
-                let counts = seeded(portion, seen, peers, places(portion.limit, portion.subject), now);
+                let places = || places(portion.limit, portion.subject);
+                let counts = seeded(portion, seen, peers, places, now);
                 let name =
                     if portion.subject == Subject::OTHER { "other".into() } else { portion.name.clone() };
                 Share { name, counts }
@@ -137,14 +138,14 @@ fn seeded(
     portion: &Portion,
     seen: Option<&[Meter]>,
     peers: Peers,
-    places: u64,
+    places: impl Fn() -> u64,
     now: Now,
 ) -> Vec<(Gauge, Meter)> {
     let seeded = portion.gauges.iter().enumerate().map(|(at, whole)| {
         let mut gauge = whole.share(peers.all, peers.place);
         let mut meter = Meter::default();
         if whole.measure == Measure::Concurrent {
-            meter.reserve(places);
+            meter.reserve(places());
             return (gauge, meter);
         }
         let mut last = seen.and_then(|seen| seen.get(at)).copied().unwrap_or_default();

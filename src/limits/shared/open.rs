@@ -111,10 +111,14 @@ impl Reservations {
         self.owed.iter().take(most).cloned().collect()
     }
 
+    /// What was owed longest is settled. The oldest of it may have been given up meanwhile.
     pub(super) fn paid(&mut self, settled: &[(u64, Reservation)]) {
-        self.owed.retain(|(id, owed)| {
-            !settled.iter().any(|(other, reservation)| id == other && owed.epoch == reservation.epoch)
-        });
+        for (id, settled) in settled {
+            let first = self.owed.front();
+            if first.is_some_and(|(other, owed)| other == id && owed.epoch == settled.epoch) {
+                self.owed.pop_front();
+            }
+        }
     }
 
     pub(super) fn owes(&self) -> bool {
