@@ -15,6 +15,7 @@ use crate::request::key::CacheKey;
 use crate::response::Body;
 use crate::response::headers::{RATE_LIMIT, RATE_LIMIT_POLICY};
 use crate::response::price::Cost;
+use crate::response::unresumed::Unresumed;
 use crate::response::usage::Usage;
 
 /// How a request was served: the `outcome` label of `pareto_requests_total`.
@@ -179,6 +180,8 @@ pub struct Exchange {
     pub cost: Option<Cost>,
     /// How often the answer broke off and went on elsewhere.
     pub resumed: u32,
+    /// Why a stream that broke off did not go on elsewhere.
+    pub unresumed: Option<Unresumed>,
     /// What a feature that only observes would have done.
     pub observed: Option<Observed>,
     /// Where the vectors came from, for an embedding request answered input by input.
@@ -215,6 +218,7 @@ impl Exchange {
             usage: None,
             cost: None,
             resumed: 0,
+            unresumed: None,
             observed: None,
             embedded: None,
             key: None,

@@ -27,6 +27,7 @@ use super::prompt::{Effort, Format, Part, Prompt, Role, ToolChoice};
 use super::responses::{self, Told};
 use super::said::{Delta, Said};
 use super::{Api, Server, Target, Untranslatable, translator};
+use crate::response::unresumed::Unresumed;
 use crate::sse::Event;
 
 /// What a client was told of an answer before it broke off.
@@ -56,50 +57,55 @@ struct Marks<'a> {
 }
 
 impl Partial {
-    /// Reads what a client of this API was told. `None` where it cannot be gone on from: there is more than
-    /// the unfinished text of one choice, or nobody can read this API's events.
-    pub fn heard<'e>(client: Api, events: impl Iterator<Item = &'e Event>) -> Option<Self> {
+    /// Reads what a client of this API was told.
+    ///
+    /// # Errors
+    /// It cannot be gone on from: there is more than the unfinished text of one choice, or nobody can read
+    /// this API's events.
+    pub fn heard<'e>(client: Api, events: impl Iterator<Item = &'e Event>) -> Result<Self, Unresumed> {
         if client == Api::Responses {
             return responses::heard(events);
         }
-        let mut hearer = translator::hearer(client)?;
+        let mut hearer = translator::hearer(client).ok_or(Unresumed::Endpoint)?;
         let (mut partial, mut said) = (Self::default(), Vec::new());
+        let mut closed = false;
         for event in events {
-            partial.note(event)?;
-            hearer.hear(event, &mut said).ok()?;
+            hearer.hear(event, &mut said).map_err(|_| Unresumed::BeyondText)?;
             for said in said.drain(..) {
                 partial.add(said)?;
             }
+            closed |= partial.note(event)?;
         }
-        Some(partial)
+        if closed { Err(Unresumed::BeyondText) } else { Ok(partial) }
     }
 
-    fn note(&mut self, event: &Event) -> Option<()> {
-        let marks: Marks = serde_json::from_slice(event.data()).ok()?;
+    /// Whether the block of the text has ended: whatever comes now is another one.
+    fn note(&mut self, event: &Event) -> Result<bool, Unresumed> {
+        let marks: Marks = serde_json::from_slice(event.data()).map_err(|_| Unresumed::BeyondText)?;
         self.created = self.created.or(marks.created);
         self.id = self.id.take().or(marks.id.map(Cow::into_owned));
         match marks.kind.as_deref() {
-            Some("content_block_start") if self.opened => None,
-            Some("content_block_start") => {
-                self.opened = true;
-                Some(())
-            }
-            // Whatever comes now is another block.
-            Some("content_block_stop") => None,
-            _ => Some(()),
+            Some("content_block_start") if self.opened => return Err(Unresumed::BeyondText),
+            Some("content_block_start") => self.opened = true,
+            _ => {}
         }
+        Ok(marks.kind.as_deref() == Some("content_block_stop"))
     }
 
-    fn add(&mut self, said: Said) -> Option<()> {
+    fn add(&mut self, said: Said) -> Result<(), Unresumed> {
         match said {
             // Hearers leave out of an id what their API puts before it.
             Said::Begin { model, .. } => self.model = self.model.take().or(model),
             Said::Delta(0, Delta::Text(text)) => self.text.push_str(&text),
             // Gemini counts in every chunk.
             Said::Usage(_) => {}
-            Said::Delta(..) | Said::Finish(..) | Said::Error(_) | Said::End => return None,
+            Said::Delta(_, Delta::Call { .. } | Delta::Arguments { .. }) => return Err(Unresumed::ToolCall),
+            Said::Delta(_, Delta::Thinking(_)) => return Err(Unresumed::Thoughts),
+            Said::Delta(..) | Said::Finish(..) | Said::Error(_) | Said::End => {
+                return Err(Unresumed::BeyondText);
+            }
         }
-        Some(())
+        Ok(())
     }
 
     /// The text that a model is asked to go on from: models do so badly behind white space, and Anthropic
@@ -191,7 +197,7 @@ mod tests {
         Event::new(None, data.as_bytes())
     }
 
-    fn heard(events: &[&str]) -> Option<Partial> {
+    fn heard(events: &[&str]) -> Result<Partial, Unresumed> {
         Partial::heard(Api::Chat, events.iter().map(|data| chat(data)).collect::<Vec<_>>().iter())
     }
 
@@ -204,16 +210,37 @@ mod tests {
         let partial = heard(&[ROLE, TEXT, TEXT]).unwrap();
         assert_eq!((partial.text.as_str(), partial.prefix()), ("one two one two ", "one two one two"));
         assert_eq!((partial.id.as_deref(), partial.created), (Some("c1"), Some(7)));
-        for other in [
-            r#"{"choices":[{"index":1,"delta":{"content":"b"}}]}"#,
-            r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"i","function":{"name":"f","arguments":""}}]}}]}"#,
-            r#"{"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}"#,
-            r#"{"choices":[{"index":0,"delta":{"refusal":"no"}}]}"#,
-            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
-            r#"{"error":{"message":"m"}}"#,
+        for (other, why) in [
+            (r#"{"choices":[{"index":1,"delta":{"content":"b"}}]}"#, Unresumed::BeyondText),
+            (
+                r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"i","function":{"name":"f","arguments":""}}]}}]}"#,
+                Unresumed::ToolCall,
+            ),
+            (r#"{"choices":[{"index":0,"delta":{"reasoning_content":"hm"}}]}"#, Unresumed::Thoughts),
+            (r#"{"choices":[{"index":0,"delta":{"refusal":"no"}}]}"#, Unresumed::BeyondText),
+            (r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#, Unresumed::BeyondText),
+            (r#"{"error":{"message":"m"}}"#, Unresumed::BeyondText),
         ] {
-            assert_eq!(heard(&[ROLE, TEXT, other]), None, "{other}");
+            assert_eq!(heard(&[ROLE, TEXT, other]), Err(why), "{other}");
         }
+    }
+
+    #[test]
+    fn a_call_after_a_text_is_known_for_one() {
+        let block = |at, kind: &str| {
+            format!(
+                r#"{{"type":"content_block_start","index":{at},"content_block":{{"type":"{kind}","text":"","id":"t","name":"f","input":{{}}}}}}"#
+            )
+        };
+        let (text, call) = (block(0, "text"), block(1, "tool_use"));
+        let stop = r#"{"type":"content_block_stop","index":0}"#;
+        let heard = |data: &[&str]| {
+            let events: Vec<_> = data.iter().map(|data| chat(data)).collect();
+            Partial::heard(Api::Messages, events.iter())
+        };
+        assert!(heard(&[&text]).unwrap().opened);
+        assert_eq!(heard(&[&text, stop]), Err(Unresumed::BeyondText));
+        assert_eq!(heard(&[&text, stop, &call]), Err(Unresumed::ToolCall));
     }
 
     fn prompt(body: &Value) -> Prompt {

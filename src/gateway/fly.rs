@@ -29,6 +29,7 @@ use crate::request::{ApiRequest, vector_store};
 use crate::response::headers;
 use crate::response::recording::{Completed, Ending, Form, Recorder, Recording};
 use crate::response::shape::{self, Shape, inspect, strip_padding};
+use crate::response::unresumed::Unresumed;
 use crate::response::view::events;
 use crate::sse::Event;
 
@@ -191,6 +192,7 @@ impl Gateway {
                 recorded = timeout_at(flight.deadline, travel) => recorded.map_err(|_| {
                     let error = flight.too_late();
                     let _ = cut.set(error.fault.name());
+                    recording.breaks_off(Unresumed::Deadline);
                     ApiError::upstream(&first, &error)
                 }),
                 () = recording.abandoned(), if stop => {

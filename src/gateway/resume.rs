@@ -13,12 +13,14 @@ use super::leg::Asked;
 use super::opening::{Failure, Shown};
 use super::record::{Lost, Recorded};
 use super::translate::Words;
+use crate::config::Mode;
 use crate::dialect::resume::{self, Partial};
 use crate::dialect::{Api, Prompt};
 use crate::limits::estimate::Estimate;
 use crate::response::price::Cost;
 use crate::response::recording::{Completed, Ending, Frame, Recorder};
 use crate::response::shape::Progress;
+use crate::response::unresumed::Unresumed;
 use crate::response::usage::Usage;
 use crate::route::course::Course;
 use crate::route::verdict::Next;
@@ -48,14 +50,15 @@ pub(super) struct Broken {
 }
 
 impl Broken {
-    /// Nobody goes on with it: the client is told so.
-    pub(super) async fn end(self, recorder: &Recorder) -> Recorded {
-        last_word(self.recorded, self.told, recorder).await
+    /// Nobody goes on with it: the client is told so, and the log why.
+    pub(super) async fn end(self, why: Unresumed, recorder: &Recorder) -> Recorded {
+        last_word(self.recorded, self.told, why, recorder).await
     }
 }
 
 /// Ends an answer with the provider's own last word, where it had one.
-async fn last_word(recorded: Recorded, told: Option<Event>, recorder: &Recorder) -> Recorded {
+async fn last_word(recorded: Recorded, told: Option<Event>, why: Unresumed, recorder: &Recorder) -> Recorded {
+    recorder.recording().breaks_off(why);
     if let Some(event) = told {
         recorder.push(Frame::Event(event)).await;
     }
@@ -110,33 +113,38 @@ impl Gateway {
     ) -> Result<(Broken, Failure), Recorded> {
         let Some(lost) = recorded.lost.take() else { return Err(recorded) };
         let Lost { verdict, told } = *lost;
-        let resumption = asked.and_then(|asked| self.resumption(flight, run, asked, course, recorder));
-        let (Some(resumption), Ending::Failed(error) | Ending::Told(error)) = (resumption, &recorded.ending)
-        else {
-            return Err(last_word(recorded, told, recorder).await);
-        };
-        let failure = Failure { verdict, shown: Shown::Ours(error.clone()) };
-        Ok((Broken { recorded, told, resumption }, failure))
+        let (Ending::Failed(error) | Ending::Told(error)) = &recorded.ending else { return Err(recorded) };
+        match self.resumption(flight, run, asked, course, recorder) {
+            Ok(resumption) => {
+                let failure = Failure { verdict, shown: Shown::Ours(error.clone()) };
+                Ok((Broken { recorded, told, resumption }, failure))
+            }
+            Err(why) => Err(last_word(recorded, told, why, recorder).await),
+        }
     }
 
     /// How the answer of `run`, which broke off, could go on; from then on only targets that can do it are
-    /// asked. `None` where it is to end as it is.
+    /// asked.
+    ///
+    /// # Errors
+    /// It is to end as it is.
     fn resumption(
         &self,
         flight: &Flight,
         run: &mut Run<'_>,
-        asked: &Asked,
+        asked: Option<&Asked>,
         course: &mut Course,
         recorder: &Recorder,
-    ) -> Option<Arc<Resumption>> {
-        if !course.route().resume || !course.goes_on() {
-            return None;
+    ) -> Result<Arc<Resumption>, Unresumed> {
+        if !course.route().resume || flight.failover == Mode::Skip {
+            return Err(Unresumed::Off);
         }
-        let client = Api::of(flight.endpoint)?;
-        let frames = recorder.recording().frames()?;
+        let asked = asked.filter(|_| course.goes_on()).ok_or(Unresumed::NoAttemptLeft)?;
+        let client = Api::of(flight.endpoint).ok_or(Unresumed::Endpoint)?;
+        let frames = recorder.recording().frames().ok_or(Unresumed::TooLong)?;
         let events = || frames.iter().filter_map(Frame::event);
         let partial = Partial::heard(client, events())?;
-        let prompt = asked.prompt(client).filter(resume::is_resumable)?;
+        let prompt = asked.prompt(client).filter(resume::is_resumable).ok_or(Unresumed::Request)?;
         let mut progress = Progress::new(flight.shape).expecting(flight.choices);
         events().for_each(|event| {
             progress.observe(event);
@@ -155,7 +163,7 @@ impl Gateway {
             let text = !resumption.partial.prefix().is_empty();
             (!text || target.goes_on) && Words::rest(target, asked.model(), &resumption).is_ok()
         });
-        able.then(|| Arc::new(resumption))
+        if able { Ok(Arc::new(resumption)) } else { Err(Unresumed::NoTarget) }
     }
 
     /// What a call has consumed that broke off before it said so: by the tokenizer.

@@ -21,6 +21,7 @@ use crate::io::Io;
 use crate::request::ApiRequest;
 use crate::response::headers::{SHOULD_RETRY, boolean};
 use crate::response::recording::Recorder;
+use crate::response::unresumed::Unresumed;
 use crate::response::usage::Usage;
 use crate::route::course::{Course, Onward};
 use crate::route::needs::Needs;
@@ -86,6 +87,7 @@ impl Gateway {
                 run = self.run(flight, leg, seat, recorder, cut);
                 continue;
             }
+            let unresumed = Self::unresumed(flight, course);
             let onward = asked.and_then(|asked| {
                 self.onward(flight, course, &failure, recorder, deadline).map(|onward| (asked, onward))
             });
@@ -98,7 +100,7 @@ impl Gateway {
             };
             let Some((asked, asking, seat, wait)) = onward else {
                 return match (broken, told(failure, course, attempts)) {
-                    (Some(broken), _) => broken.end(recorder).await,
+                    (Some(broken), _) => broken.end(unresumed, recorder).await,
                     (None, Ok(opened)) => self.record(flight, opened, attempts, recorder, &mut ended).await,
                     (None, Err(error)) => error.into(),
                 };
@@ -196,6 +198,15 @@ impl Gateway {
             course.end();
         }
         !observed
+    }
+
+    /// Why a stream that broke off does not go on where nobody is asked next.
+    fn unresumed(flight: &Flight, course: &Course) -> Unresumed {
+        match flight.failover {
+            Mode::Observe => Unresumed::Observed,
+            _ if !course.goes_on() => Unresumed::NoAttemptLeft,
+            _ => Unresumed::NoneReady,
+        }
     }
 
     /// Who is asked next, if anybody is.

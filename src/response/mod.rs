@@ -7,6 +7,7 @@ pub mod price;
 pub mod recording;
 pub mod search;
 pub mod shape;
+pub mod unresumed;
 pub mod usage;
 pub mod view;
 
@@ -16,6 +17,7 @@ use crate::error::ApiError;
 use crate::sse::Event;
 use recording::{Completed, Ending, Frame, Playback, Read};
 use shape::Shape;
+use unresumed::Unresumed;
 use view::View;
 
 /// The body of a response.
@@ -87,6 +89,11 @@ impl LiveBody {
             }
         }
         Next::End(None)
+    }
+
+    /// Why an answer that broke off did not go on elsewhere, where it was a stream.
+    pub fn unresumed(&self) -> Option<Unresumed> {
+        self.playback.recording().unresumed()
     }
 
     fn last_words(&self, error: &ApiError) -> Bytes {

@@ -5,8 +5,8 @@
 //! there is no queue per reader.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::price::Cost;
+use super::unresumed::Unresumed;
 use super::usage::Usage;
 use crate::error::ApiError;
 use crate::sse::Event;
@@ -131,6 +132,7 @@ pub struct Recording {
     state: Mutex<State>,
     /// Another sidecar makes the call.
     elsewhere: AtomicBool,
+    unresumed: OnceLock<Unresumed>,
     /// Something new to read.
     grown: Notify,
     /// A reader moved on or left.
@@ -163,6 +165,7 @@ impl Recording {
         let recording = Arc::new(Self {
             state: Mutex::new(state),
             elsewhere: AtomicBool::new(false),
+            unresumed: OnceLock::new(),
             grown: Notify::new(),
             read: Notify::new(),
         });
@@ -235,6 +238,16 @@ impl Recording {
     /// Whether another sidecar makes the call.
     pub fn is_from_elsewhere(&self) -> bool {
         self.elsewhere.load(Relaxed)
+    }
+
+    /// Notes why it breaks off and nobody goes on with it; before its end.
+    pub fn breaks_off(&self, why: Unresumed) {
+        let _ = self.unresumed.set(why);
+    }
+
+    /// Why nobody went on with it, where it broke off.
+    pub fn unresumed(&self) -> Option<Unresumed> {
+        self.unresumed.get().copied()
     }
 
     /// How many read this now.

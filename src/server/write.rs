@@ -32,6 +32,7 @@ pub(super) async fn write(session: &mut ServerSession, response: ApiResponse) ->
             let done = match write_live(session, &mut live).await {
                 Err(error) if error.etype() == &BROKEN_OFF => {
                     settling.exchange.outcome = Outcome::Error;
+                    settling.exchange.unresumed = live.unresumed();
                     return Err(error);
                 }
                 ended => ended?,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::spool::Spool;
 use crate::config::LogFormat;
 use crate::exchange::Exchange;
+use crate::response::unresumed::Unresumed;
 
 /// Where exchange lines go.
 pub struct Lines {
@@ -50,6 +51,8 @@ struct Line<'e> {
     tags: &'e [Box<str>],
     #[serde(skip_serializing_if = "is_zero")]
     resumed: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unresumed: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cut: bool,
 }
@@ -83,6 +86,7 @@ impl Lines {
             rule: exchange.rule.as_deref(),
             tags: exchange.tags.as_deref().unwrap_or_default(),
             resumed: exchange.resumed,
+            unresumed: exchange.unresumed.map(Unresumed::name),
             cut: exchange.cut,
         };
         let mut text = match self.format {
@@ -122,6 +126,7 @@ impl Line<'_> {
         add("cost_usd", self.cost_usd.as_deref());
         add("key", self.key.as_deref());
         add("rule", self.rule);
+        add("unresumed", self.unresumed);
         self.tags.iter().for_each(|tag| add("tag", Some(tag)));
         if let (Some(input), Some(output)) = (self.input_tokens, self.output_tokens) {
             let _ = write!(text, " input_tokens={input} output_tokens={output}");

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::resume::Partial;
 use crate::response::shape::Text;
+use crate::response::unresumed::Unresumed;
 use crate::sse::Event;
 
 /// Members of a response that only its end knows.
@@ -49,32 +50,73 @@ impl Announced<'_> {
     }
 }
 
-/// The beginning of an answer; `None` where there is more to it than the unfinished text of one message.
-pub(in super::super) fn heard<'e>(events: impl Iterator<Item = &'e Event>) -> Option<Partial> {
-    let (mut partial, mut told) = (Partial::default(), Told::default());
-    let mut announced = None;
-    for event in events {
-        let frame: Frame = serde_json::from_slice(event.data()).ok()?;
-        told.next = frame.sequence_number.checked_add(1)?;
+/// The events of a response so far.
+#[derive(Default)]
+struct Begun {
+    told: Told,
+    text: String,
+    /// The id of a message that has begun without a place for its text.
+    announced: Option<String>,
+    /// The text has ended.
+    closed: bool,
+}
+
+impl Begun {
+    /// `None` where there is more to it than the unfinished text of one message.
+    fn note(&mut self, frame: Frame) -> Option<()> {
+        self.told.next = frame.sequence_number.checked_add(1)?;
         match &*frame.kind.0 {
-            "response.created" => told.response = frame.response?,
+            "response.created" => self.told.response = frame.response?,
             "response.queued" | "response.in_progress" => {}
-            "response.output_item.added" if announced.is_none() && told.message.is_none() => {
-                announced = Some(frame.item?.of_kind("message")?.id?);
+            "response.output_item.added" if self.announced.is_none() && self.told.message.is_none() => {
+                self.announced = Some(frame.item?.of_kind("message")?.id?);
             }
             "response.content_part.added" => {
                 frame.part?.of_kind("output_text")?;
-                told.message = Some(announced.take()?);
+                self.told.message = Some(self.announced.take()?);
             }
-            "response.output_text.delta" if told.message.is_some() => partial.text.push_str(&frame.delta?.0),
+            "response.output_text.delta" if self.told.message.is_some() => {
+                self.text.push_str(&frame.delta?.0);
+            }
+            "response.output_text.done" | "response.content_part.done" | "response.output_item.done" => {
+                self.closed = true;
+            }
             _ => return None,
         }
+        Some(())
+    }
+}
+
+/// What an item keeps somebody else from going on.
+fn obstacle(item: &Announced) -> Option<Unresumed> {
+    match &*item.kind.0 {
+        "reasoning" => Some(Unresumed::Thoughts),
+        kind if kind.ends_with("_call") => Some(Unresumed::ToolCall),
+        _ => None,
+    }
+}
+
+/// The beginning of an answer.
+///
+/// # Errors
+/// There is more to it than the unfinished text of one message.
+pub(in super::super) fn heard<'e>(events: impl Iterator<Item = &'e Event>) -> Result<Partial, Unresumed> {
+    let mut begun = Begun::default();
+    for event in events {
+        let frame: Frame = serde_json::from_slice(event.data()).map_err(|_| Unresumed::BeyondText)?;
+        if let Some(why) = frame.item.as_ref().and_then(obstacle) {
+            return Err(why);
+        }
+        begun.note(frame).ok_or(Unresumed::BeyondText)?;
+    }
+    let Begun { mut told, text, announced, closed } = begun;
+    if closed || announced.is_some() {
+        return Err(Unresumed::BeyondText);
     }
     AT_THE_END.iter().for_each(|name| drop(told.response.shift_remove(*name)));
     // Nobody keeps an answer of two.
     told.response.insert("store".into(), false.into());
-    partial.told = Some(Box::new(told));
-    announced.is_none().then_some(partial)
+    Ok(Partial { text, told: Some(Box::new(told)), ..Partial::default() })
 }
 
 #[cfg(test)]
@@ -92,7 +134,7 @@ mod tests {
     const DELTA: &str =
         r#"{"type":"response.output_text.delta","sequence_number":4,"item_id":"msg_1","delta":"one \"two"}"#;
 
-    fn of(data: &[&str]) -> Option<Partial> {
+    fn of(data: &[&str]) -> Result<Partial, Unresumed> {
         let events: Vec<_> = data.iter().map(|data| Event::new(None, data.as_bytes())).collect();
         heard(events.iter())
     }
@@ -110,18 +152,25 @@ mod tests {
 
     #[test]
     fn only_unfinished_text_of_one_message_is_gone_on_from() {
-        assert_eq!(of(&BEGUN[..3]), None, "what has begun without a place for its text");
+        assert_eq!(
+            of(&BEGUN[..3]),
+            Err(Unresumed::BeyondText),
+            "what has begun without a place for its text"
+        );
         for other in [
             r#"{"type":"response.output_text.done","sequence_number":5,"text":"one"}"#,
             r#"{"type":"response.output_text.annotation.added","sequence_number":5}"#,
-            r#"{"type":"response.output_item.added","sequence_number":5,"item":{"id":"fc_1","type":"function_call"}}"#,
             r#"{"type":"response.content_part.added","sequence_number":5,"part":{"type":"output_text"}}"#,
             r#"{"type":"error","sequence_number":5,"message":"m"}"#,
             r#"{"type":"response.completed","sequence_number":5,"response":{}}"#,
         ] {
-            assert_eq!(of(&[&BEGUN[..], &[DELTA, other]].concat()), None, "{other}");
+            let why = Err(Unresumed::BeyondText);
+            assert_eq!(of(&[&BEGUN[..], &[DELTA, other]].concat()), why, "{other}");
         }
+        let done = r#"{"type":"response.output_text.done","sequence_number":5,"text":"one"}"#;
+        let call = r#"{"type":"response.output_item.added","sequence_number":6,"item":{"id":"fc_1","type":"function_call"}}"#;
+        assert_eq!(of(&[&BEGUN[..], &[DELTA, done, call]].concat()), Err(Unresumed::ToolCall));
         let thought = r#"{"type":"response.output_item.added","sequence_number":2,"item":{"id":"rs_1","type":"reasoning"}}"#;
-        assert_eq!(of(&[BEGUN[0], BEGUN[1], thought]), None);
+        assert_eq!(of(&[BEGUN[0], BEGUN[1], thought]), Err(Unresumed::Thoughts));
     }
 }

@@ -8,6 +8,7 @@ mod faults;
 mod hedging;
 mod resuming;
 mod state;
+mod unresumed;
 
 use crate::harness::{Pareto, Provider, provider};
 
