@@ -11,6 +11,8 @@
 //! `GOLDEN=write cargo test --test main golden` writes what the code makes of the inputs. Read it before
 //! you commit it: the files are the specification.
 
+mod document;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -46,7 +46,7 @@ fn unsayable(prompt: &Prompt) -> Result<(), Unsayable> {
         (
             may_call && !prompt.parallel_calls,
             Field::ParallelCalls,
-            "wants one call at a time, which Gemini cannot be told",
+            "wants one call at a time, as `functions` does, which Gemini cannot be told",
         ),
         (prompt.stop.len() > MOST_STOPS, Field::Stop, "has more than the 5 texts that Gemini takes"),
         (prompt.verbosity.is_some(), Field::Verbosity, "is unknown to Gemini"),
