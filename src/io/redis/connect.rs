@@ -10,6 +10,8 @@ use redis::{
     IntoConnectionInfo, Pipeline, RedisConnectionInfo, RedisResult, ScriptInvocation, TlsCertificates,
 };
 
+use tokio::time::timeout;
+
 use super::sentinels::Sentinels;
 use crate::config::storage::Redis as Settings;
 use crate::config::{RedisUrl, Topology};
@@ -21,9 +23,14 @@ const RETRIES: u32 = 3;
 /// second, it would run out of time and take all of the Cluster out of use.
 const PAUSES_PER_TIMEOUT: u64 = 8;
 
+/// So many nodes of a Cluster may be asked one after the other in the time for all, should each of them hang.
+const IN_TURN: u32 = 4;
+
 /// Where to connect to.
 pub(super) struct Server {
     kind: Kind,
+    /// How long a node of a Cluster may take, of the time for all.
+    each: Duration,
     config: AsyncConnectionConfig,
 }
 
@@ -80,7 +87,7 @@ pub(super) fn infos(settings: &Settings) -> RedisResult<Vec<ConnectionInfo>> {
 
 impl Server {
     pub(super) fn new(settings: &Settings, connect: Duration) -> RedisResult<Self> {
-        let url = &settings.url;
+        let (url, each) = (&settings.url, connect / IN_TURN);
         let kind = match &url.topology {
             Topology::Single => Kind::Single(Box::new(Client::open(infos(settings)?.remove(0))?)),
             Topology::Sentinel(master) => Kind::Sentinel(Box::new(Sentinels::new(settings, master)?)),
@@ -88,7 +95,7 @@ impl Server {
                 let nodes = infos(settings)?;
                 let pause = settings.timeout.as_millis() as u64 / PAUSES_PER_TIMEOUT;
                 let mut builder = ClusterClientBuilder::new(nodes.clone())
-                    .connection_timeout(connect)
+                    .connection_timeout(each)
                     .response_timeout(settings.timeout)
                     .retries(RETRIES)
                     .min_retry_wait(1)
@@ -102,7 +109,7 @@ impl Server {
         // The bound of a call is ours: the caller's own deadline tells a slow server from a dead one.
         let config =
             AsyncConnectionConfig::new().set_connection_timeout(Some(connect)).set_response_timeout(None);
-        Ok(Self { kind, config })
+        Ok(Self { kind, each, config })
     }
 
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
@@ -126,12 +133,13 @@ impl Server {
             Kind::Cluster(_, nodes) => {
                 let mut last = None;
                 for node in nodes {
-                    match Client::open(node.clone())?.get_async_pubsub().await {
-                        Ok(heard) => return Ok(heard),
-                        Err(error) => last = Some(error),
+                    match timeout(self.each, Client::open(node.clone())?.get_async_pubsub()).await {
+                        Ok(Ok(heard)) => return Ok(heard),
+                        Ok(Err(error)) => last = Some(error),
+                        Err(_) => {}
                     }
                 }
-                Err(last.unwrap_or_else(|| (redis::ErrorKind::Client, "no node is known").into()))
+                Err(last.unwrap_or_else(|| (redis::ErrorKind::Client, "no node answers in time").into()))
             }
         }
     }

@@ -1,11 +1,11 @@
 //! What one sidecar finds out about a provider spares the others where Redis is a Cluster, and where a
 //! replica takes over.
 
-use super::cluster::{Moving, cluster};
+use super::cluster::{self, Moving, cluster};
 use super::finding::{Stage, all_shown, asked, half_open, one_probes, opens, shown, state_becomes};
 use super::sentinels::{leads, replicated};
 use super::shares_again;
-use crate::harness::{Fault, Pareto, until};
+use crate::harness::{Fault, Pareto, until, within};
 
 /// A stage on a Cluster, used with these settings.
 async fn on_a_cluster(more: &str) -> Stage {
@@ -74,6 +74,32 @@ async fn what_is_found_out_while_its_slot_moves_is_told_when_it_has_moved() {
     for pareto in [&second, &late] {
         until("the word of it", async || shown(pareto).await["learned"] == true).await;
     }
+}
+
+#[tokio::test]
+async fn where_a_node_of_a_cluster_hangs_the_others_are_heard() {
+    let nodes = cluster::replicated().await;
+    let [first, second] = [0, 1].map(|at: usize| format!("127.0.0.1:{}", nodes[at].port));
+    let settings = format!("url: \"redis+cluster://{first},{second}\", timeout: 500ms, lease: 2s");
+    let mut stage = Stage::on(nodes.into(), format!("storage: {{redis: {{{settings}}}}}\n")).await;
+    let all: [Pareto; 2] = stage.sidecars().await;
+    let hangs = stage.servers.remove(0);
+    hangs.signal("STOP");
+    leads(&stage.servers[2]).await;
+    within("both to be heard again", async {
+        let mut number = 0;
+        while stage.listeners() < 2 {
+            number += 1;
+            for pareto in &all {
+                assert_eq!(asked(pareto, &format!("{number}")).await, "sim");
+            }
+        }
+    })
+    .await;
+    stage.sim.next(Fault::Quota);
+    assert_eq!(asked(&all[0], "refused").await, "other");
+    knows_refused(&all[1], 1).await;
+    knows_refused(&stage.sidecar().await, 1).await;
 }
 
 /// How a master ends.

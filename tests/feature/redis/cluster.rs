@@ -32,6 +32,28 @@ pub(super) async fn join(nodes: [Redis; 3], ports: [u16; 3], options: &[&str]) -
     nodes
 }
 
+/// The same, and a fourth that takes the first one's place within seconds of its end.
+pub(super) async fn replicated() -> [Redis; 4] {
+    let options = ["--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"].map(str::to_owned);
+    let nodes = [node(&options).await, node(&options).await, node(&options).await];
+    let ports = nodes.each_ref().map(|node| node.port);
+    let [first, second, third] = join(nodes, ports, &[]).await;
+    let replica = node(&options).await;
+    let [new, known] = [&replica, &first].map(|node| format!("127.0.0.1:{}", node.port));
+    let id = first.cli(&["CLUSTER", "MYID"]);
+    let added = Command::new("redis-cli")
+        .args(["--cluster", "add-node", &new, &known, "--cluster-slave", "--cluster-master-id", &id])
+        .output()
+        .unwrap();
+    assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stdout));
+    until("the replica", async || {
+        let known = [&second, &third].iter().all(|node| node.cli(&["CLUSTER", "NODES"]).contains("slave"));
+        known && replica.cli(&["INFO", "replication"]).contains("master_link_status:up")
+    })
+    .await;
+    [first, second, third, replica]
+}
+
 /// A node that is to be one of a cluster.
 pub(super) async fn node(options: &[String]) -> Redis {
     let bus = free_port().to_string();
