@@ -7,7 +7,6 @@ mod coalesce;
 mod command;
 mod directives;
 mod disk;
-mod disk_faults;
 mod embeddings;
 mod embeddings_batch;
 mod embeddings_empty;

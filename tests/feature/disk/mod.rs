@@ -1,5 +1,7 @@
 //! The tier on disk: answers outlive the process, and a broken disk costs nobody an answer.
 
+mod faults;
+
 use std::path::Path;
 
 use tempfile::TempDir;
