@@ -23,6 +23,7 @@ use crate::cache::redis::{Adopt, Shared, SharedSecret};
 use crate::coalesce::shared::SharedFlights;
 use crate::config::{Config, storage};
 use crate::io::clock::Clock;
+use crate::io::detached::{START, in_time};
 use crate::io::envelope::Envelope;
 use crate::io::redis::Redis;
 use crate::limits::alert::Alarm;
@@ -79,8 +80,10 @@ impl Storage {
             .last()
             .map(|key| Secret(blake3::derive_key("pareto 2026 secret of keys", key.expose().as_bytes())));
         let is_derived = derived.is_some();
-        let kept = || settings.disk.as_ref().map_or_else(|| Secret(rand::random()), kept_beside);
-        let mut storage = Self::in_memory(derived.unwrap_or_else(kept), clock);
+        let mut storage = Self::in_memory(derived.unwrap_or_else(|| Secret(rand::random())), clock);
+        if let Some(disk) = settings.disk.as_ref().filter(|_| !is_derived) {
+            storage.take_kept_secret(disk, settings.redis.is_none() && settings.counts.is_none());
+        }
         if let Some(counts) = &settings.counts {
             // Names that are made of credentials must be the same everywhere.
             let agreement =
@@ -113,26 +116,39 @@ impl Storage {
             if let Some(healths) = &healths {
                 healths.look();
             }
-            if let Some(disk) = &disk {
-                let path = disk.path.join("secret");
-                if let Err(error) = std::fs::write(&path, theirs) {
-                    tracing::warn!(%error, path = %path.display(), "the secret cannot be kept");
-                }
+            if let Some(disk) = disk.clone() {
+                // This is the thread that requests are served on.
+                std::thread::spawn(move || keep(&disk, theirs));
             }
         };
         (mine, Box::new(adopt))
     }
+
+    /// Takes the secret in the file beside the store, made where there is none. From a disk that takes its
+    /// time it is taken later where this sidecar is `alone`; others agree on one with it meanwhile.
+    fn take_kept_secret(&self, disk: &storage::Disk, alone: bool) {
+        let path = disk.path.join("secret");
+        let (directory, file, late) = (disk.path.clone(), path.clone(), self.secret.clone());
+        let read = move || read_or_make(&directory, &file);
+        let take_late = move |kept| match kept {
+            Ok(kept) if alone => late.store(Arc::new(Secret(kept))),
+            _ => {}
+        };
+        match in_time("secret", START, read, take_late).flatten() {
+            Ok(kept) => self.secret.store(Arc::new(Secret(kept))),
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!(%error, %path, "the secret that keys what is on disk cannot be read; what is there is not found");
+            }
+        }
+    }
 }
 
-/// The secret in the file beside the store, made where there is none.
-fn kept_beside(disk: &storage::Disk) -> Secret {
+fn keep(disk: &storage::Disk, secret: [u8; 32]) {
     let path = disk.path.join("secret");
-    let kept = read_or_make(&disk.path, &path);
-    Secret(kept.unwrap_or_else(|error| {
-        let path = path.display();
-        tracing::warn!(%error, %path, "answers on disk will not be found after a restart");
-        rand::random()
-    }))
+    if let Err(error) = std::fs::write(&path, secret) {
+        tracing::warn!(%error, path = %path.display(), "the secret cannot be kept");
+    }
 }
 
 fn read_or_make(directory: &Path, path: &Path) -> std::io::Result<[u8; 32]> {

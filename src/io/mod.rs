@@ -4,6 +4,7 @@
 pub mod chance;
 pub mod clock;
 pub mod connections;
+pub mod detached;
 pub mod envelope;
 pub mod pingora;
 pub mod redis;
