@@ -30,6 +30,8 @@ const QUEUED_BYTES: u64 = 64 << 20;
 /// What many-at-a-time calls ask of a tier at once: 128 vectors of 1,536 dimensions are 0.8 MB, which a
 /// slow network carries well within Redis's bound for a round trip.
 const TOGETHER: usize = 128;
+/// No end of the process waits longer for what is still to be written.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Bytes from which on encoding is done where it holds nobody up.
 const LARGE: u64 = 256 << 10;
 
@@ -164,6 +166,19 @@ impl Lower {
         let (done, written) = oneshot::channel();
         if self.queue.send(Job::Written(done)).await.is_ok() {
             let _ = written.await;
+        }
+    }
+
+    /// Resolves once what was stored before will be found by the next process, or too much time has passed.
+    pub(super) async fn close(&self) {
+        let all = async {
+            self.written().await;
+            if let Some(disk) = &self.parts.disk {
+                disk.written().await;
+            }
+        };
+        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+            tracing::warn!("what was stored last is not all written below the memory");
         }
     }
 

@@ -62,6 +62,13 @@ impl Tiers {
         removed
     }
 
+    /// Writes below the memory what is still to be written, for a process that ends in order.
+    pub async fn close(&self) {
+        if let Some(lower) = &self.lower {
+            lower.close().await;
+        }
+    }
+
     /// What the tiers below the memory have to tell, where there are any.
     pub fn lower(&self) -> Option<LowerReadings> {
         self.lower.as_ref().map(Lower::readings)

@@ -48,6 +48,7 @@ pub async fn run_until_stopped(running: Running, reloader: Arc<Reloader>) -> io:
         _ = interrupt.recv() => tracing::warn!(active = shared.active(), "a second signal; cutting what is left"),
     }
     let kept = shared.gateway.load().kept().clone();
+    kept.tiers.close().await;
     // It waits for a disk.
     let _ = tokio::task::spawn_blocking(move || kept.limits.close()).await;
     Ok(())
