@@ -19,6 +19,7 @@ use super::meter::Now;
 use super::page::{Account, Page, Pages, longer};
 use crate::config::limit::Limit;
 use crate::io::clock::Clock;
+use crate::io::detached::{START, in_time};
 
 /// Counts in this process.
 pub struct Book {
@@ -56,7 +57,10 @@ impl Book {
     /// counts live in memory; the next configuration tries again.
     fn open_journal(&self) {
         let Some((path, book)) = self.kept.as_ref().filter(|_| self.journal.get().is_none()) else { return };
-        let opened = Journal::open(path).and_then(|(journal, writer)| {
+        let store = path.clone();
+        let open = move || Journal::open(&store);
+        // One that opens too late is closed again.
+        let opened = in_time("limits-open", START, open, drop).flatten().and_then(|(journal, writer)| {
             book.upgrade().map_or(Ok(()), |book| writer.start(&book))?;
             Ok(journal)
         });

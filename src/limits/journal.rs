@@ -6,7 +6,8 @@
 //! leases as used, since the provider may have done all of it, and says so.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -17,15 +18,18 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::book::Book;
+use crate::io::detached::in_time;
 
-/// Orders that may wait for the disk; one more is not written, which is logged.
+/// Orders that may wait for the disk; one more is not written.
 const QUEUE: usize = 4096;
 /// Orders written together at most.
 const TOGETHER: usize = 512;
 /// How soon after a change a count is written.
 const SOON: Duration = Duration::from_secs(1);
-/// No request waits longer for its lease, and no end of the process for its last words.
-const PATIENCE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// No request waits longer for its lease, and none at all once one has waited in vain.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// No end of the process waits longer for its last words.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Stands between the limit, its dimensions and the subject in a key.
 const BETWEEN: char = '\u{1e}';
 
@@ -70,6 +74,8 @@ enum Order {
 /// Counts on disk.
 pub struct Journal {
     orders: SyncSender<Order>,
+    /// Whether the disk fails or takes too long, and has been complained of.
+    behind: Arc<AtomicBool>,
     /// What the last process left, by limit, until that is asked for.
     left: Mutex<HashMap<String, Vec<(String, Record)>>>,
 }
@@ -86,11 +92,9 @@ impl Journal {
     /// The store's, or that of a thread which cannot be started.
     pub fn open(path: &Path) -> std::io::Result<(Self, Writer)> {
         let (orders, to_write) = sync_channel(QUEUE);
-        let database = Database::builder(path).worker_threads(1).open().map_err(std::io::Error::other)?;
-        let counts =
-            database.keyspace("counts", KeyspaceCreateOptions::default).map_err(std::io::Error::other)?;
+        let store = Store::open(path).map_err(std::io::Error::other)?;
         let mut left: HashMap<String, Vec<(String, Record)>> = HashMap::new();
-        for item in counts.iter() {
+        for item in store.counts.iter() {
             let (key, value) = item.into_inner().map_err(std::io::Error::other)?;
             let key = String::from_utf8_lossy(&key).into_owned();
             let (Some(end), Ok(record)) = (key.rfind(BETWEEN), serde_json::from_slice(&value)) else {
@@ -99,8 +103,10 @@ impl Journal {
             let (shelf, subject) = key.split_at(end + BETWEEN.len_utf8());
             left.entry(shelf.to_owned()).or_default().push((subject.to_owned(), record));
         }
-        let journal = Self { orders, left: Mutex::new(left) };
-        Ok((journal, Writer { database, counts, orders: to_write, flushed: Instant::now(), failed: false }))
+        let behind = Arc::new(AtomicBool::new(false));
+        let journal = Self { orders, behind: behind.clone(), left: Mutex::new(left) };
+        let (path, pending, flushed) = (path.to_owned(), HashMap::new(), Instant::now());
+        Ok((journal, Writer { path, store: Some(store), pending, orders: to_write, flushed, behind }))
     }
 
     /// What the last process left of one limit; told once.
@@ -108,12 +114,16 @@ impl Journal {
         self.left.lock().remove(shelf).unwrap_or_default()
     }
 
-    /// Writes leases and waits until they are written. A disk that is slow or broken keeps nobody: the
-    /// request goes on, and a crash may then lose what it took.
+    /// Writes leases and waits until they are written. A disk that is slow or broken keeps nobody for long:
+    /// the request goes on, those after it do not wait, and a crash may then lose what they took.
     pub async fn lease(&self, lines: Vec<Line>) {
+        if self.behind.load(Relaxed) {
+            return self.note(lines);
+        }
         let (written, waits) = oneshot::channel();
         let asked = self.orders.try_send(Order::Lease(lines, written)).is_ok();
-        if !asked || tokio::time::timeout(PATIENCE.0, waits).await.is_err() {
+        let in_time = asked && tokio::time::timeout(PATIENCE, waits).await.is_ok();
+        if !in_time && !self.behind.swap(true, Relaxed) {
             tracing::warn!("the counts of limits are not written in time; a crash now would lose some");
         }
     }
@@ -127,20 +137,51 @@ impl Journal {
 
     /// Writes the last counts of a process that ends in order.
     pub fn close(&self, lines: Vec<Line>) {
-        let (written, waits) = sync_channel(1);
-        if self.orders.send(Order::Last(lines, written)).is_ok() {
-            let _ = waits.recv_timeout(PATIENCE.1);
+        let (orders, (written, waits)) = (self.orders.clone(), sync_channel(1));
+        let last = move || orders.send(Order::Last(lines, written)).is_ok() && waits.recv().is_ok();
+        if !in_time("limits-close", LAST_WORDS, last, drop).unwrap_or(false) {
+            tracing::error!(
+                "the last counts of limits are not written; the next process does not know of them"
+            );
         }
+    }
+}
+
+/// The files.
+struct Store {
+    database: Database,
+    counts: Keyspace,
+}
+
+impl Store {
+    fn open(path: &Path) -> fjall::Result<Self> {
+        let database = Database::builder(path).worker_threads(1).open()?;
+        let counts = database.keyspace("counts", KeyspaceCreateOptions::default)?;
+        Ok(Self { database, counts })
+    }
+
+    fn write(&self, lines: &HashMap<String, Option<Record>>) -> fjall::Result<()> {
+        let mut batch = self.database.batch();
+        for (key, record) in lines {
+            match record.as_ref().and_then(|record| serde_json::to_vec(record).ok()) {
+                Some(value) => batch.insert(&self.counts, key.as_bytes(), value),
+                None => batch.remove(&self.counts, key.as_bytes()),
+            }
+        }
+        batch.commit()
     }
 }
 
 /// What writes, on a thread of its own.
 pub struct Writer {
-    database: Database,
-    counts: Keyspace,
+    path: PathBuf,
+    /// What could not write must be opened anew: until then it is none.
+    store: Option<Store>,
+    /// The latest of each subject that is not written yet.
+    pending: HashMap<String, Option<Record>>,
     orders: Receiver<Order>,
     flushed: Instant,
-    failed: bool,
+    behind: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -177,12 +218,16 @@ impl Writer {
             let full = lines.len() >= TOGETHER || last.is_some();
             next = if full { None } else { self.orders.try_recv().ok() };
         }
-        if last.is_none() && self.flushed.elapsed() >= SOON {
-            let Some(book) = book.upgrade() else { return false };
-            lines.extend(book.changed());
+        self.pending.extend(lines);
+        if last.is_some() || self.flushed.elapsed() >= SOON {
+            if last.is_none() {
+                let Some(book) = book.upgrade() else { return false };
+                self.pending.extend(book.changed());
+            }
             self.flushed = Instant::now();
+            self.reopen();
         }
-        self.write(lines);
+        self.write();
         for written in leases {
             let _ = written.send(());
         }
@@ -192,23 +237,27 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, lines: Vec<Line>) {
-        if lines.is_empty() {
-            return;
+    fn reopen(&mut self) {
+        if self.store.is_none() {
+            self.store = Store::open(&self.path).ok();
         }
-        let mut batch = self.database.batch();
-        for (key, record) in lines {
-            match record.and_then(|record| serde_json::to_vec(&record).ok()) {
-                Some(value) => batch.insert(&self.counts, key.as_bytes(), value),
-                None => batch.remove(&self.counts, key.as_bytes()),
+    }
+
+    fn write(&mut self) {
+        let Some(store) = self.store.as_ref().filter(|_| !self.pending.is_empty()) else { return };
+        match store.write(&self.pending) {
+            Ok(()) => {
+                self.pending.clear();
+                if self.behind.swap(false, Relaxed) {
+                    tracing::info!("the counts of limits are written again");
+                }
+            }
+            Err(error) => {
+                self.store = None;
+                if !self.behind.swap(true, Relaxed) {
+                    tracing::error!(%error, "the counts of limits cannot be written");
+                }
             }
         }
-        let result = batch.commit();
-        match &result {
-            Err(error) if !self.failed => tracing::error!(%error, "the counts of limits cannot be written"),
-            Ok(()) if self.failed => tracing::info!("the counts of limits are written again"),
-            _ => {}
-        }
-        self.failed = result.is_err();
     }
 }
