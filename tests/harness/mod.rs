@@ -9,6 +9,7 @@ mod raw;
 mod redis;
 mod sidecar;
 mod slow;
+mod stall;
 mod watch;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub use raw::{Raw, Received};
 pub use redis::{Redis, free_port};
 pub use sidecar::{Pareto, chat};
 pub use slow::Slow;
+pub use stall::Stall;
 pub use watch::Watch;
 
 pub use ::pareto::demo::provider::{Behaviour, Fault, Hold, Provider};

@@ -18,9 +18,9 @@ use tempfile::TempDir;
 
 use crate::harness::{Answer, Binary, provider, until, within};
 
-const DISK: [(&str, &str); 1] = [("tier", "disk")];
+pub(super) const DISK: [(&str, &str); 1] = [("tier", "disk")];
 
-fn yaml(provider: &str, path: &Path) -> String {
+pub(super) fn yaml(provider: &str, path: &Path) -> String {
     format!(
         "providers: {{sim: {{url: \"{provider}\"}}}}\nlog: {{exchanges: false}}\n\
          storage: {{memory: 8MiB, disk: {{path: \"{}\", size: 256MiB}}}}\n",
@@ -29,7 +29,7 @@ fn yaml(provider: &str, path: &Path) -> String {
 }
 
 /// Asks something new every time until the tier on disk is on, or off. Every answer must be right.
-async fn until_up(pareto: &Binary, up: bool) {
+pub(super) async fn until_up(pareto: &Binary, up: bool) {
     let mut number = 0;
     within("the disk to go on or off", async {
         while (pareto.metric("cache_tier_up", &DISK).await > 0.0) != up {
@@ -42,7 +42,7 @@ async fn until_up(pareto: &Binary, up: bool) {
 }
 
 /// Stores the answer to `text` and waits until the disk has taken something since.
-async fn stored(pareto: &Binary, text: &str) -> Answer {
+pub(super) async fn stored(pareto: &Binary, text: &str) -> Answer {
     let before = pareto.metric("cache_bytes", &DISK).await;
     let answer = pareto.chat(text).await;
     until("the write", async || pareto.metric("cache_bytes", &DISK).await > before).await;
@@ -78,7 +78,7 @@ async fn a_disk_that_fills_while_running_is_off_until_there_is_room() {
 }
 
 /// The key of the answer to `text`, as `POST /explain` tells it.
-async fn key_of(pareto: &Binary, text: &str) -> String {
+pub(super) async fn key_of(pareto: &Binary, text: &str) -> String {
     let described = serde_json::json!({
         "endpoint": "chat",
         "headers": {"authorization": "Bearer sk-alice"},

@@ -1,6 +1,7 @@
 //! The tier on disk: answers outlive the process, and a broken disk costs nobody an answer.
 
 mod faults;
+mod stalls;
 
 use std::path::Path;
 
@@ -61,6 +62,23 @@ async fn an_answer_outlives_a_restart_sealed_or_not() {
         assert!(second.chat("a").await.is_hit());
         assert!(second.chat("a").stream().await.is_hit());
         assert_eq!(second.provider.total(), 1);
+    }
+}
+
+/// Whatever is still on its way to the disk when the process is told to end.
+#[tokio::test]
+async fn an_answer_given_just_before_an_end_in_order_outlives_it() {
+    let (directory, provider) = (TempDir::new().unwrap(), provider().await);
+    let yaml = format!("providers: {{sim: {{url: \"{}\"}}}}\n{}", provider.url(), on(directory.path(), ""));
+    for round in 0..5 {
+        let pareto = Binary::start(&yaml).await;
+        let text = format!("last words {round}");
+        let last = pareto.chat(&text).await;
+        pareto.signal("TERM");
+        assert!(pareto.exit().await.success());
+        let found = Binary::start(&yaml).await.chat(&text).await;
+        assert!(found.cache().ends_with("detail=disk"), "{}", found.cache());
+        assert_eq!(found.body, last.body);
     }
 }
 

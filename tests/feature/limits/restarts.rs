@@ -81,3 +81,22 @@ async fn killed_in_the_middle_the_next_process_is_off_by_leases_at_most_and_says
     assert_eq!(told, found > 25, "{:?}", second.opening);
     assert_eq!(ask(&second, "goes on").await.status, 200);
 }
+
+#[tokio::test]
+async fn counts_that_a_full_disk_does_not_take_are_written_once_it_has_room() {
+    let (provider, directory) = (provider().await, TempDir::new().unwrap());
+    let mut first = Binary::start(&file(&provider, &directory)).await;
+    assert_eq!(ask(&first, "before").await.status, 200);
+    first.limit_files(Some(1));
+    for number in 0..20 {
+        assert_eq!(ask(&first, &format!("while full {number}")).await.status, 200);
+    }
+    first.logs("the counts of limits cannot be written").await;
+    first.limit_files(None);
+    assert_eq!(ask(&first, "after").await.status, 200);
+    first.logs("the counts of limits are written again").await;
+    first.signal("KILL");
+    assert!(!first.exit().await.success());
+    let found = used(&Binary::start(&file(&provider, &directory)).await).await;
+    assert!((22..=24).contains(&found), "{found} after 22 calls");
+}
