@@ -34,6 +34,8 @@ pub enum Phase {
     Find,
     /// The disk is full for a while.
     Full,
+    /// What was stored after that is looked for.
+    After,
 }
 
 /// Does what the task says.
@@ -58,6 +60,7 @@ async fn phase<S: Store>(task: &Task) -> Outcome<Measured> {
         Phase::Write => killed::write::<S>(task).await,
         Phase::Find => killed::find::<S>(task).await,
         Phase::Full => full::full::<S>(task).await,
+        Phase::After => full::after::<S>(task).await,
     }
 }
 

@@ -18,10 +18,10 @@ use crate::{Outcome, Task};
 pub const VALUES: [(usize, u64, u64); 2] = [(1 << 10, 60_000, 10), (16 << 10, 10_000, 2)];
 /// The bound on what is measured without coming near it.
 const ROOMY: u64 = 1 << 30;
-/// The bound on what is filled, and how many times over.
-const TIGHT: (u64, u64) = (256 << 20, 4);
-/// Size of a value that fills, and how many each millisecond: 64 MiB a second.
-const FILLING: (usize, u64) = (16 << 10, 4);
+/// The bound on what is filled: the least that pareto takes.
+const TIGHT: u64 = 256 << 20;
+/// The sizes of values that fill it, how many times over, and how many each millisecond.
+const FILLING: [(usize, u64, u64); 2] = [(1 << 10, 2, 20), (16 << 10, 4, 4)];
 /// How often a process is killed, and after how many entries of 1 KiB.
 const KILLS: (usize, u64) = (3, 20_000);
 /// Entries on a disk before it is full.
@@ -63,33 +63,36 @@ impl Turns {
             }
         }
         for &candidate in candidates.iter().filter(|candidate| candidate.is_durable()) {
-            eprintln!("filled: {}", candidate.name());
-            note(&mut figures, candidate, 0, self.filled(candidate)?);
+            for (value, times, rate) in FILLING {
+                eprintln!("filled, {value} bytes: {}", candidate.name());
+                let entries = TIGHT * times / value as u64 / self.less;
+                note(&mut figures, candidate, value, self.filled(candidate, (value, entries, rate))?);
+            }
             for _ in 0..KILLS.0 {
                 eprintln!("killed: {}", candidate.name());
                 note(&mut figures, candidate, 0, self.killed(candidate)?);
             }
             eprintln!("full disk: {}", candidate.name());
             let place = self.place()?;
-            let task = task(Phase::Full, candidate, &place, ROOMY, (1 << 10, BEFORE_FULL, 1));
-            note(&mut figures, candidate, 0, finish(start(&task)?)?);
+            for phase in [Phase::Full, Phase::After] {
+                let task = task(phase, candidate, &place, ROOMY, (1 << 10, BEFORE_FULL, 1));
+                note(&mut figures, candidate, 0, finish(start(&task)?)?);
+            }
         }
         Ok(figures)
     }
 
-    fn filled(&self, candidate: Candidate) -> Outcome<Measured> {
+    fn filled(&self, candidate: Candidate, filling: (usize, u64, u64)) -> Outcome<Measured> {
         let place = self.place()?;
-        let entries = TIGHT.0 * TIGHT.1 / FILLING.0 as u64 / self.less;
-        let filling = (FILLING.0, entries, FILLING.1);
-        let mut child = start(&task(Phase::Fill, candidate, &place, TIGHT.0, filling))?;
+        let mut child = start(&task(Phase::Fill, candidate, &place, TIGHT, filling))?;
         let mut most = 0;
         while child.try_wait()?.is_none() {
             most = most.max(on_disk(place.path()));
             std::thread::sleep(LOOK);
         }
         let mut measured = finish(child)?;
-        measured.insert("peak".into(), 100.0 * most as f64 / TIGHT.0 as f64);
-        let opened = finish(start(&task(Phase::Open, candidate, &place, TIGHT.0, filling))?)?;
+        measured.insert("peak".into(), 100.0 * most as f64 / TIGHT as f64);
+        let opened = finish(start(&task(Phase::Open, candidate, &place, TIGHT, filling))?)?;
         measured.extend(opened);
         Ok(measured)
     }

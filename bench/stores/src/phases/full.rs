@@ -1,11 +1,11 @@
 //! A disk that takes nothing more for a while: no file may grow, then any may again.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Measured, milliseconds, offer};
+use super::{Measured, found, milliseconds, offer};
 use crate::measure::{Times, settled};
 use crate::payload::{Payload, drawn, key};
 use crate::store::Store;
@@ -15,12 +15,10 @@ use crate::{Outcome, Task};
 const TOO_LARGE: i32 = 25;
 /// For so many milliseconds the disk is full.
 const FULL: u64 = 3000;
-/// After so many milliseconds an entry is looked for.
-const LATER: u64 = 100;
-/// So long it may take to be of use again.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// For so many milliseconds it is stored afterwards.
+const AFTER: u64 = 5000;
 
-/// Stores while nothing can be, and until something is again.
+/// Stores while nothing can be, and afterwards.
 pub async fn full<S: Store>(task: &Task) -> Outcome<Measured> {
     let _taken = signal(SignalKind::from_raw(TOO_LARGE))?;
     let payload = Payload::new(task.value);
@@ -47,21 +45,30 @@ pub async fn full<S: Store>(task: &Task) -> Outcome<Measured> {
     }
     setrlimit(Resource::Fsize, free)?;
 
-    let (begun, first) = (Instant::now(), number);
-    let mut measured = Measured::from([
+    offer(&store, &payload, number..number + AFTER * task.rate, task.rate).await;
+    settled().await;
+    Ok(Measured::from([
         ("full_put".into(), puts.quantile(1.0) / 1e3),
         ("full_get".into(), gets.quantile(1.0) / 1e3),
         ("full_hits".into(), 100.0 * hits as f64 / FULL as f64),
-    ]);
-    while begun.elapsed() < PATIENCE {
-        ticks.tick().await;
-        store.put(key(number), payload.value(number));
-        number += 1;
-        // Looked for only once it has had the time to be written, and to be forgotten where it was not.
-        if number > first + LATER && store.get(key(number - LATER)).await.is_some() {
-            measured.insert("back".into(), (begun.elapsed().as_secs_f64() - LATER as f64 / 1e3).max(0.0));
+    ]))
+}
+
+/// What another process finds of what was stored when the disk was no longer full: the first of it, and
+/// how much of the last.
+pub async fn after<S: Store>(task: &Task) -> Outcome<Measured> {
+    let payload = Payload::new(task.value);
+    let store = S::open(&task.path, task.bound).await?;
+    let first = task.entries + FULL * task.rate;
+    let all = AFTER * task.rate;
+    let mut measured = Measured::new();
+    for number in 0..all {
+        if found(&store, &payload, std::iter::once(first + number)).await?.0 > 0 {
+            measured.insert("back".into(), number as f64 / task.rate as f64 / 1e3);
             break;
         }
     }
+    let (there, asked) = found(&store, &payload, first + all / 2..first + all).await?;
+    measured.insert("back_stored".into(), 100.0 * there as f64 / asked as f64);
     Ok(measured)
 }
