@@ -14,7 +14,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{AbstractTree, Database, Keyspace, KeyspaceCreateOptions};
 use parking_lot::RwLock;
 
 use crate::cache::purges::Purge;
@@ -32,6 +32,9 @@ const JOURNALS: u64 = 2 * JOURNAL;
 /// Gathered writes that may wait to become files. With more, fjall holds up who writes, and for ever
 /// where a full disk has ended its worker; what comes then is not stored.
 const FLUSHES: usize = 2;
+/// What one segment may have gathered while the worker is busy merging. With more, neither memory nor the
+/// journal had a bound: fjall makes a file of what is gathered, and cuts the journal, only by its worker.
+const GATHERED: u64 = 2 * MEMTABLE;
 /// Files not yet merged in the newest segment, for the same reason.
 const UNMERGED: usize = 16;
 /// What one segment gathers in memory before it becomes a file.
@@ -165,7 +168,10 @@ impl Segments {
             Some((_, newest)) if !full => newest,
             other => self.begin(other.map_or(1, |(number, _)| number + 1))?,
         };
-        if self.database.outstanding_flushes() > FLUSHES || newest.l0_table_count() > UNMERGED {
+        let is_behind = self.database.outstanding_flushes() > FLUSHES
+            || newest.tree.active_memtable().size() > GATHERED
+            || newest.l0_table_count() > UNMERGED;
+        if is_behind {
             return Ok(false);
         }
         newest.insert(key.bytes(), bytes)?;

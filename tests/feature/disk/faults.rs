@@ -161,29 +161,32 @@ fn key(number: u64) -> CacheKey {
     CacheKey::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
 }
 
-/// 64 KiB that do not compress, those of this number.
-fn value(number: u64) -> Vec<u8> {
-    let mut bytes = vec![0; 64 << 10];
+/// Bytes of a large value.
+const LARGE: usize = 64 << 10;
+
+/// Bytes that do not compress, those of this number.
+fn value(number: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
     blake3::Hasher::new().update(&number.to_le_bytes()).finalize_xof().fill(&mut bytes);
     bytes
 }
 
 /// Stores so many, each once the disk has caught up with those before.
-async fn fill(disk: &Disk, numbers: std::ops::Range<u64>, mut look: impl FnMut()) {
+async fn fill(disk: &Disk, numbers: std::ops::Range<u64>, length: usize, mut look: impl FnMut()) {
     for number in numbers {
         let mut skipped = disk.skipped();
-        disk.put(key(number), value(number));
+        disk.put(key(number), value(number, length));
         within("the store", async {
             while number % 32 == 31 && disk.get(key(number)).await.is_none() {
                 if disk.skipped() > skipped {
                     skipped = disk.skipped();
-                    disk.put(key(number), value(number));
+                    disk.put(key(number), value(number, length));
                 }
                 tokio::task::yield_now().await;
             }
         })
         .await;
-        if number % 64 == 63 {
+        if number % (LARGE as u64 * 64 / length as u64) == 0 {
             look();
         }
     }
@@ -201,18 +204,29 @@ async fn writing_far_more_than_the_size_never_takes_more() {
     let directory = TempDir::new().unwrap();
     let disk = store(directory.path());
     let mut most = 0;
-    fill(&disk, 0..LAST + 1, || most = most.max(taken(directory.path()))).await;
+    fill(&disk, 0..LAST + 1, LARGE, || most = most.max(taken(directory.path()))).await;
     println!("512 MiB written to a tier of 256: at most {} MiB taken", most >> 20);
     assert!(most <= 256 << 20, "{} MiB", most >> 20);
     assert!(disk.bytes() <= 256 << 20 && disk.get(key(0)).await.is_none());
-    assert_eq!(disk.get(key(LAST)).await.unwrap(), value(LAST));
+    assert_eq!(disk.get(key(LAST)).await.unwrap(), value(LAST, LARGE));
+}
+
+/// More of them than the store's one worker merges meanwhile.
+#[tokio::test]
+async fn a_flood_of_small_entries_never_takes_more_than_the_size() {
+    let directory = TempDir::new().unwrap();
+    let disk = store(directory.path());
+    let mut most = 0;
+    fill(&disk, 0..400_000, 1024, || most = most.max(taken(directory.path()))).await;
+    println!("390 MiB written to a tier of 256: at most {} MiB taken", most >> 20);
+    assert!(most <= 256 << 20, "{} MiB", most >> 20);
 }
 
 #[tokio::test]
 async fn a_store_damaged_in_any_file_opens_and_gives_no_wrong_bytes() {
     let original = TempDir::new().unwrap();
     let disk = store(original.path());
-    fill(&disk, 0..256, || ()).await;
+    fill(&disk, 0..256, LARGE, || ()).await;
     drop(disk);
     // Its threads end with it, a moment later.
     let lock = File::open(original.path().join("store/lock")).unwrap();
@@ -234,7 +248,7 @@ async fn a_store_damaged_in_any_file_opens_and_gives_no_wrong_bytes() {
                 for number in 0..256 {
                     if let Some(bytes) = disk.get(key(number)).await {
                         found += 1;
-                        assert!(bytes == value(number), "{number} of {}", torn.display());
+                        assert!(bytes == value(number, LARGE), "{number} of {}", torn.display());
                     }
                     tokio::task::yield_now().await;
                 }
@@ -242,6 +256,6 @@ async fn a_store_damaged_in_any_file_opens_and_gives_no_wrong_bytes() {
         })
         .await;
         // It takes new ones all the same.
-        fill(&disk, 1024..1088, || ()).await;
+        fill(&disk, 1024..1088, LARGE, || ()).await;
     }
 }
