@@ -32,12 +32,11 @@ const JOURNALS: u64 = 2 * JOURNAL;
 /// Gathered writes that may wait to become files. With more, fjall holds up who writes, and for ever
 /// where a full disk has ended its worker; what comes then is not stored.
 const FLUSHES: usize = 2;
-/// What one segment may have gathered while the worker is busy merging. With more, neither memory nor the
-/// journal had a bound: fjall makes a file of what is gathered, and cuts the journal, only by its worker.
-const GATHERED: u64 = 2 * MEMTABLE;
 /// Files not yet merged in the newest segment, for the same reason.
 const UNMERGED: usize = 16;
-/// What one segment gathers in memory before it becomes a file.
+/// What one segment gathers in memory before it becomes a file, which is done here: fjall's own way is a
+/// message to its worker with each write from there on, and a worker that was busy meanwhile waits for ever
+/// for room among a thousand of them (fjall 3.1, `worker_pool.rs`).
 const MEMTABLE: u64 = 8 << 20;
 /// Blocks held in memory. Entries that are asked for again are in the memory tier anyway.
 const BLOCKS: u64 = 8 << 20;
@@ -166,13 +165,18 @@ impl Segments {
         let newest = self.segments.read().last().cloned();
         let newest = match newest {
             Some((_, newest)) if !full => newest,
-            other => self.begin(other.map_or(1, |(number, _)| number + 1))?,
+            Some((number, before)) => {
+                // A journal is kept for as long as anything in it is in memory alone.
+                before.rotate_memtable()?;
+                self.begin(number + 1)?
+            }
+            None => self.begin(1)?,
         };
-        let is_behind = self.database.outstanding_flushes() > FLUSHES
-            || newest.tree.active_memtable().size() > GATHERED
-            || newest.l0_table_count() > UNMERGED;
-        if is_behind {
+        if self.database.outstanding_flushes() > FLUSHES || newest.l0_table_count() > UNMERGED {
             return Ok(false);
+        }
+        if newest.tree.active_memtable().size() >= MEMTABLE {
+            newest.rotate_memtable()?;
         }
         newest.insert(key.bytes(), bytes)?;
         self.written.fetch_add(size, Relaxed);
@@ -210,5 +214,5 @@ impl Segments {
 
 fn segment(database: &Database, number: u64) -> fjall::Result<Keyspace> {
     database
-        .keyspace(&format!("{NAME}{number}"), || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE))
+        .keyspace(&format!("{NAME}{number}"), || KeyspaceCreateOptions::default().max_memtable_size(u64::MAX))
 }
