@@ -48,9 +48,10 @@ pub async fn run_until_stopped(running: Running, reloader: Arc<Reloader>) -> io:
         _ = interrupt.recv() => tracing::warn!(active = shared.active(), "a second signal; cutting what is left"),
     }
     let kept = shared.gateway.load().kept().clone();
-    kept.tiers.close().await;
+    let limits = kept.limits.clone();
     // It waits for a disk.
-    let _ = tokio::task::spawn_blocking(move || kept.limits.close()).await;
+    let counts = tokio::task::spawn_blocking(move || limits.close());
+    let _ = tokio::join!(counts, kept.tiers.close());
     Ok(())
 }
 
