@@ -116,9 +116,8 @@ impl Storage {
             if let Some(healths) = &healths {
                 healths.look();
             }
-            if let Some(disk) = disk.clone() {
-                // This is the thread that requests are served on.
-                std::thread::spawn(move || keep(&disk, theirs));
+            if let Some(disk) = &disk {
+                keep(disk.path.join("secret"), theirs);
             }
         };
         (mine, Box::new(adopt))
@@ -130,9 +129,12 @@ impl Storage {
         let path = disk.path.join("secret");
         let (directory, file, late) = (disk.path.clone(), path.clone(), self.secret.clone());
         let read = move || read_or_make(&directory, &file);
-        let take_late = move |kept| match kept {
-            Ok(kept) if alone => late.store(Arc::new(Secret(kept))),
-            _ => {}
+        let take_late = move |kept| {
+            if let Ok(kept) = kept
+                && alone
+            {
+                late.store(Arc::new(Secret(kept)));
+            }
         };
         match in_time("secret", START, read, take_late).flatten() {
             Ok(kept) => self.secret.store(Arc::new(Secret(kept))),
@@ -144,10 +146,15 @@ impl Storage {
     }
 }
 
-fn keep(disk: &storage::Disk, secret: [u8; 32]) {
-    let path = disk.path.join("secret");
-    if let Err(error) = std::fs::write(&path, secret) {
-        tracing::warn!(%error, path = %path.display(), "the secret cannot be kept");
+/// Writes the secret to its file, on a thread of its own: who calls serves requests.
+fn keep(path: PathBuf, secret: [u8; 32]) {
+    let write = move || {
+        if let Err(error) = std::fs::write(&path, secret) {
+            tracing::warn!(%error, path = %path.display(), "the secret cannot be kept");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("secret".to_owned()).spawn(write) {
+        tracing::warn!(%error, "the secret cannot be kept");
     }
 }
 
