@@ -9,10 +9,10 @@ use tempfile::TempDir;
 use super::faults::{DISK, key_of, stored, until_up, yaml};
 use crate::harness::{Answer, Binary, Provider, Stall, provider, until};
 
-/// One worker thread: were that held up, nothing would be answered.
+/// One worker thread: were that held up, nothing would be answered. Every hundred requests need a lease.
 fn alone(provider: &Provider, directory: &Path) -> String {
     format!(
-        "{}threads: 1\nlimits: [{{name: kept, per: tenant, requests: 1M/day}}]\n",
+        "{}threads: 1\nlimits: [{{name: kept, per: tenant, requests: 10k/day}}]\n",
         yaml(&provider.url(), directory)
     )
 }
