@@ -117,7 +117,7 @@ impl Storage {
                 healths.look();
             }
             if let Some(disk) = &disk {
-                keep(disk.path.join("secret"), theirs);
+                keep(secret_in(&disk.path), theirs);
             }
         };
         (mine, Box::new(adopt))
@@ -126,9 +126,8 @@ impl Storage {
     /// Takes the secret in the file beside the store, made where there is none. From a disk that takes its
     /// time it is taken later where this sidecar is `alone`; others agree on one with it meanwhile.
     fn take_kept_secret(&self, disk: &storage::Disk, alone: bool) {
-        let path = disk.path.join("secret");
-        let (directory, file, late) = (disk.path.clone(), path.clone(), self.secret.clone());
-        let read = move || read_or_make(&directory, &file);
+        let (directory, late) = (disk.path.clone(), self.secret.clone());
+        let read = move || read_or_make(&directory);
         let take_late = move |kept| {
             if let Ok(kept) = kept
                 && alone
@@ -139,7 +138,7 @@ impl Storage {
         match in_time("secret", START, read, take_late).flatten() {
             Ok(kept) => self.secret.store(Arc::new(Secret(kept))),
             Err(error) => {
-                let path = path.display();
+                let path = disk.path.display();
                 tracing::warn!(%error, %path, "the secret that keys what is on disk cannot be read; what is there is not found");
             }
         }
@@ -158,10 +157,16 @@ fn keep(path: PathBuf, secret: [u8; 32]) {
     }
 }
 
-fn read_or_make(directory: &Path, path: &Path) -> std::io::Result<[u8; 32]> {
+/// The file of the secret, beside the store.
+fn secret_in(directory: &Path) -> PathBuf {
+    directory.join("secret")
+}
+
+fn read_or_make(directory: &Path) -> std::io::Result<[u8; 32]> {
+    let path = secret_in(directory);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let mut secret = [0; 32];
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {
             secret = rand::random();
             file.write_all(&secret)?;

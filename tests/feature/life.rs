@@ -57,8 +57,7 @@ async fn a_second_signal_ends_it_at_once() {
     provider.received(1).await;
     binary.signal("TERM");
     binary.logs("draining").await;
-    binary.signal("TERM");
-    assert!(binary.exit().await.success());
+    binary.end().await;
     assert!(waiting.await.unwrap().is_err());
 }
 

@@ -118,6 +118,18 @@ impl Binary {
         within("the end of the process", waiting).await.unwrap()
     }
 
+    /// Tells it to end, and waits until it has done so in order.
+    pub async fn end(self) {
+        self.signal("TERM");
+        assert!(self.exit().await.success());
+    }
+
+    /// What its first limit has counted.
+    pub async fn used(&self) -> u64 {
+        let shown = self.admin(reqwest::Method::GET, "/limits").await.json();
+        shown["counts"][0]["used"].as_u64().unwrap_or(0)
+    }
+
     /// The most memory it ever had, in KiB.
     pub fn peak_memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

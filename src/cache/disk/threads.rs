@@ -214,16 +214,16 @@ impl Shared {
     fn save(&self, segments: &Segments, job: Option<Write>) -> fjall::Result<()> {
         self.save_purges(segments)?;
         match job {
-            None | Some(Write::Purges) => return Ok(()),
+            None | Some(Write::Purges) => {}
             Some(Write::Written(done)) => drop(done.send(())),
             Some(Write::Entries(entries)) => {
                 for (key, bytes) in entries {
                     let stored = segments.put(&key, bytes)?;
                     self.skipped.fetch_add(u64::from(!stored), Relaxed);
                 }
+                self.rest.lock().next = REST.0;
             }
         }
-        self.rest.lock().next = REST.0;
         Ok(())
     }
 

@@ -74,8 +74,7 @@ async fn an_answer_given_just_before_an_end_in_order_outlives_it() {
         let pareto = Binary::start(&yaml).await;
         let text = format!("last words {round}");
         let last = pareto.chat(&text).await;
-        pareto.signal("TERM");
-        assert!(pareto.exit().await.success());
+        pareto.end().await;
         let found = Binary::start(&yaml).await.chat(&text).await;
         assert!(found.cache().ends_with("detail=disk"), "{}", found.cache());
         assert_eq!(found.body, last.body);

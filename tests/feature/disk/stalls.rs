@@ -21,10 +21,6 @@ fn is_fetched(answer: &Answer) -> bool {
     answer.status == 200 && answer.whole && answer.cache().starts_with("fwd=miss")
 }
 
-async fn used(pareto: &Binary) -> u64 {
-    pareto.admin(Method::GET, "/limits").await.json()["counts"][0]["used"].as_u64().unwrap_or(0)
-}
-
 #[tokio::test]
 async fn a_disk_that_stands_still_under_load_holds_nobody_up_and_is_used_again() {
     let (directory, provider) = (TempDir::new().unwrap(), provider().await);
@@ -44,24 +40,23 @@ async fn a_disk_that_stands_still_under_load_holds_nobody_up_and_is_used_again()
     assert_eq!(pareto.chat("in memory").await.body, in_memory.body);
     let purged = key_of(&pareto, "in memory").await;
     assert_eq!(pareto.admin(Method::DELETE, &format!("/cache?key={purged}")).await.status, 200);
-    let before = used(&pareto).await;
+    let before = pareto.used().await;
     let more =
         join_all(texts.iter().map(|text| async { pareto.chat(text).cache_control("no-cache").await })).await;
     assert!(more.iter().all(|answer| answer.status == 200 && answer.whole));
-    assert_eq!(used(&pareto).await, before + 100);
+    assert_eq!(pareto.used().await, before + 100);
     pareto.logs("the counts of limits are not written in time").await;
     stall.release();
     pareto.logs("the counts of limits are written again").await;
     until_up(&pareto, true).await;
     let after = pareto.chat("after").await;
-    pareto.signal("TERM");
-    assert!(pareto.exit().await.success());
+    pareto.end().await;
     let again = Binary::start(&file).await;
     let found = again.chat("after").await;
     assert!(found.cache().ends_with("detail=disk"), "{}", found.cache());
     assert_eq!(found.body, after.body);
     assert!(is_fetched(&again.chat("in memory").await), "it was purged while the disk stood still");
-    assert!(used(&again).await >= before + 100);
+    assert!(again.used().await >= before + 100);
 }
 
 #[tokio::test]
@@ -77,8 +72,7 @@ async fn a_disk_that_stands_still_at_the_start_is_waited_for_only_so_long_and_us
     let kept = first.chat("kept").await;
     let purged = async |pareto: &Binary| pareto.chat("purged").with("x-tenant-id", "acme").await;
     purged(&first).await;
-    first.signal("TERM");
-    assert!(first.exit().await.success());
+    first.end().await;
     stall.hold();
     let pareto = Binary::start_with(&file, &stall.environment()).await;
     assert_eq!(pareto.metric("cache_tier_up", &DISK).await, 0.0);
@@ -103,6 +97,5 @@ async fn an_end_in_order_does_not_wait_for_a_disk_that_stands_still() {
     stored(&pareto, "a").await;
     stall.hold();
     assert!(is_fetched(&pareto.chat("b").await));
-    pareto.signal("TERM");
-    assert!(pareto.exit().await.success());
+    pareto.end().await;
 }

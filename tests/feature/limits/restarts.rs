@@ -18,12 +18,6 @@ fn ask(binary: &Binary, text: &str) -> Ask {
     ask.with("x-tenant-id", "acme").cache_control("no-store")
 }
 
-async fn used(binary: &Binary) -> u64 {
-    let shown = reqwest::get(format!("http://{}/limits", binary.admin)).await.unwrap();
-    let shown: serde_json::Value = shown.json().await.unwrap();
-    shown["counts"][0]["used"].as_u64().unwrap_or(0)
-}
-
 #[tokio::test]
 async fn counts_go_on_after_an_end_in_order() {
     let (provider, directory) = (provider().await, TempDir::new().unwrap());
@@ -31,10 +25,9 @@ async fn counts_go_on_after_an_end_in_order() {
     for number in 0..7 {
         assert_eq!(ask(&first, &format!("{number}")).await.status, 200);
     }
-    first.signal("TERM");
-    assert!(first.exit().await.success());
+    first.end().await;
     let second = Binary::start(&file(&provider, &directory)).await;
-    assert_eq!(used(&second).await, 7);
+    assert_eq!(second.used().await, 7);
 }
 
 #[tokio::test]
@@ -47,8 +40,7 @@ async fn what_was_told_of_a_budget_is_not_told_again_after_a_restart() {
         assert_eq!(ask(&first, &format!("{number}")).await.status, 200);
     }
     within("the first alert", hook.received(1)).await;
-    first.signal("TERM");
-    assert!(first.exit().await.success());
+    first.end().await;
     let second = Binary::start(&file).await;
     for number in 2..4 {
         assert_eq!(ask(&second, &format!("{number}")).await.status, 200);
@@ -74,7 +66,7 @@ async fn killed_in_the_middle_the_next_process_is_off_by_leases_at_most_and_says
     under_way.iter().for_each(tokio::task::JoinHandle::abort);
     provider.release();
     let second = Binary::start(&file(&provider, &directory)).await;
-    let found = used(&second).await;
+    let found = second.used().await;
     // All 25 were sent; a lease is a hundredth of the quota more.
     assert!((25..=27).contains(&found), "{found} after 25 calls");
     let told = second.opening.iter().any(|line| line.contains("leases outstanding") && line.contains("kept"));
@@ -97,6 +89,6 @@ async fn counts_that_a_full_disk_does_not_take_are_written_once_it_has_room() {
     first.logs("the counts of limits are written again").await;
     first.signal("KILL");
     assert!(!first.exit().await.success());
-    let found = used(&Binary::start(&file(&provider, &directory)).await).await;
+    let found = Binary::start(&file(&provider, &directory)).await.used().await;
     assert!((22..=24).contains(&found), "{found} after 22 calls");
 }

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::finding::{OPENING, Stage, asked, half_open, one_probes, opens, rests, shown, state_becomes};
+use super::finding::{
+    OPENING, Stage, asked, half_open, one_closes_for_all, one_probes, opens, rests, shown, state_becomes,
+};
 use crate::harness::{Binary, Fault, Hold, Pareto, until, within};
 
 #[tokio::test]
@@ -86,13 +88,7 @@ async fn what_is_refused_to_a_callers_own_key_is_nobody_elses_affair() {
 async fn one_sidecar_of_all_probes_and_its_success_closes_for_all() {
     let stage = Stage::new().await;
     let all = half_open(&stage).await;
-    stage.sim.always(None);
-    let by = one_probes(&stage, &all).await;
-    assert_eq!(by.iter().filter(|provider| *provider == "sim").count(), 1);
-    for (at, pareto) in all.iter().enumerate() {
-        state_becomes(pareto, "closed").await;
-        assert_eq!(asked(pareto, &format!("again {at}")).await, "sim");
-    }
+    one_closes_for_all(&stage, &all).await;
     let mut left = 0.0;
     for pareto in &all {
         left += pareto.metric("breakers_shared_total", &[("event", "probe_left")]).await;

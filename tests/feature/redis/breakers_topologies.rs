@@ -2,7 +2,7 @@
 //! replica takes over.
 
 use super::cluster::{self, Moving, cluster};
-use super::finding::{Stage, all_shown, asked, half_open, one_probes, opens, shown, state_becomes};
+use super::finding::{Stage, all_shown, asked, half_open, one_closes_for_all, opens, shown};
 use super::sentinels::{leads, replicated};
 use super::shares_again;
 use crate::harness::{Fault, Pareto, until, within};
@@ -27,13 +27,7 @@ async fn knows_refused(pareto: &Pareto, keys: usize) {
 async fn on_a_cluster_a_breaker_opens_for_all_and_one_of_all_probes() {
     let stage = on_a_cluster("timeout: 5s, lease: 20s").await;
     let all = half_open(&stage).await;
-    stage.sim.always(None);
-    let by = one_probes(&stage, &all).await;
-    assert_eq!(by.iter().filter(|provider| *provider == "sim").count(), 1);
-    for (at, pareto) in all.iter().enumerate() {
-        state_becomes(pareto, "closed").await;
-        assert_eq!(asked(pareto, &format!("again {at}")).await, "sim");
-    }
+    one_closes_for_all(&stage, &all).await;
 }
 
 #[tokio::test]

@@ -139,3 +139,14 @@ pub(super) async fn one_probes(stage: &Stage, all: &[Pareto; 3]) -> Vec<String> 
     let answers = join_all(waiting).await.into_iter().map(Result::unwrap);
     answers.map(|answer| answer.header("x-pareto-provider").to_owned()).collect()
 }
+
+/// `sim` is well again: one of all finds that out, and it is asked by all from then on.
+pub(super) async fn one_closes_for_all(stage: &Stage, all: &[Pareto; 3]) {
+    stage.sim.always(None);
+    let by = one_probes(stage, all).await;
+    assert_eq!(by.iter().filter(|provider| *provider == "sim").count(), 1);
+    for (at, pareto) in all.iter().enumerate() {
+        state_becomes(pareto, "closed").await;
+        assert_eq!(asked(pareto, &format!("again {at}")).await, "sim");
+    }
+}
