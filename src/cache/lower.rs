@@ -18,6 +18,7 @@ use super::redis::{Adopt, Shared, SharedSecret};
 use super::stored::Stored;
 use super::tiers::Memories;
 use super::{Found, Tier};
+use crate::io::detached::END;
 use crate::io::envelope::Refused;
 use crate::request::key::CacheKey;
 
@@ -30,8 +31,6 @@ const QUEUED_BYTES: u64 = 64 << 20;
 /// What many-at-a-time calls ask of a tier at once: 128 vectors of 1,536 dimensions are 0.8 MB, which a
 /// slow network carries well within Redis's bound for a round trip.
 const TOGETHER: usize = 128;
-/// No end of the process waits longer for what is still to be written.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Bytes from which on encoding is done where it holds nobody up.
 const LARGE: u64 = 256 << 10;
 
@@ -177,7 +176,7 @@ impl Lower {
                 disk.written().await;
             }
         };
-        if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        if tokio::time::timeout(END, all).await.is_err() {
             tracing::warn!("what was stored last is not all written below the memory");
         }
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 /// How long a start waits for a disk. One that is well is open in milliseconds, a large store after a
 /// crash in a second or two.
 pub const START: Duration = Duration::from_secs(3);
+/// How long the end of a process waits for a disk to take the last of what it knows.
+pub const END: Duration = Duration::from_secs(5);
 
 /// Does `work` on a thread named `name` and waits `patience` for what comes of it; what comes later goes to
 /// `late`, on that thread. It blocks who calls.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::book::Book;
-use crate::io::detached::in_time;
+use crate::io::detached::{END, in_time};
 
 /// Orders that may wait for the disk; one more is not written.
 const QUEUE: usize = 4096;
@@ -28,8 +28,6 @@ const TOGETHER: usize = 512;
 const SOON: Duration = Duration::from_secs(1);
 /// No request waits longer for its lease, and none at all once one has waited in vain.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// No end of the process waits longer for its last words.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Stands between the limit, its dimensions and the subject in a key.
 const BETWEEN: char = '\u{1e}';
 
@@ -139,7 +137,7 @@ impl Journal {
     pub fn close(&self, lines: Vec<Line>) {
         let (orders, (written, waits)) = (self.orders.clone(), sync_channel(1));
         let last = move || orders.send(Order::Last(lines, written)).is_ok() && waits.recv().is_ok();
-        if !in_time("limits-close", LAST_WORDS, last, drop).unwrap_or(false) {
+        if !in_time("limits-close", END, last, drop).unwrap_or(false) {
             tracing::error!(
                 "the last counts of limits are not written; the next process does not know of them"
             );
