@@ -230,7 +230,9 @@ impl Writer {
             let _ = written.send(());
         }
         last.is_none_or(|written| {
-            let _ = written.send(());
+            if self.pending.is_empty() {
+                let _ = written.send(());
+            }
             false
         })
     }

@@ -92,3 +92,15 @@ async fn counts_that_a_full_disk_does_not_take_are_written_once_it_has_room() {
     let found = Binary::start(&file(&provider, &directory)).await.used().await;
     assert!((22..=24).contains(&found), "{found} after 22 calls");
 }
+
+#[tokio::test]
+async fn an_end_in_order_on_a_full_disk_says_that_the_last_counts_are_lost() {
+    let (provider, directory) = (provider().await, TempDir::new().unwrap());
+    let mut pareto = Binary::start(&file(&provider, &directory)).await;
+    assert_eq!(ask(&pareto, "before").await.status, 200);
+    pareto.limit_files(Some(1));
+    assert_eq!(ask(&pareto, "while full").await.status, 200);
+    pareto.signal("TERM");
+    pareto.logs("the last counts of limits are not written").await;
+    assert!(pareto.exit().await.success());
+}
